@@ -26,7 +26,10 @@ pub trait Ids: Send + Sync + 'static {
 pub struct SystemClock;
 
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the real clock")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that reads the real clock"
+    )]
     fn now(&self) -> Timestamp {
         Timestamp::now()
     }
@@ -81,12 +84,19 @@ pub struct SequentialIds {
 impl SequentialIds {
     /// Begins at `prefix-1`.
     pub fn new(prefix: impl Into<String>) -> Self {
-        Self { prefix: prefix.into(), last: AtomicU64::new(0) }
+        Self {
+            prefix: prefix.into(),
+            last: AtomicU64::new(0),
+        }
     }
 }
 
 impl Ids for SequentialIds {
     fn next(&self) -> String {
-        format!("{}-{}", self.prefix, self.last.fetch_add(1, Ordering::SeqCst) + 1)
+        format!(
+            "{}-{}",
+            self.prefix,
+            self.last.fetch_add(1, Ordering::SeqCst) + 1
+        )
     }
 }
