@@ -1,0 +1,107 @@
+use clap::Parser;
+use pretty_assertions::assert_eq;
+
+use super::*;
+
+#[derive(Debug, Parser)]
+struct Cli {
+    #[command(flatten)]
+    args: ConfigArgs,
+}
+
+fn args(flags: &[&str]) -> ConfigArgs {
+    let mut all = vec!["captain"];
+    all.extend(flags);
+    Cli::try_parse_from(all).unwrap().args
+}
+
+fn file(text: &str) -> (tempfile::TempDir, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("captain.toml");
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (dir, path)
+}
+
+fn error_of(flags: &[&str]) -> String {
+    daemon::cli::chain(&Config::load(&args(flags)).unwrap_err())
+}
+
+#[test]
+fn flags_win_over_the_file_and_the_file_over_defaults() {
+    let (_dir, path) =
+        file("listen = \"127.0.0.1:9000\"\n[limits]\nparallel = 7\nmax_workers = 3\n");
+    let config = Config::load(&args(&["--config", &path, "--max-workers", "5"])).unwrap();
+    assert_eq!(config.listen.port(), 9000);
+    assert_eq!(config.limits.parallel.get(), 7);
+    assert_eq!(config.limits.max_workers.get(), 5);
+    assert_eq!(config.limits.max_body_bytes.get(), 8 * 1024 * 1024);
+}
+
+#[test]
+fn unknown_setting_is_refused_by_name() {
+    let (_dir, path) = file("[limits]\nparalel = 7\n");
+    let error = error_of(&["--config", &path]);
+    assert!(
+        error.contains("captain.toml") && error.contains("paralel"),
+        "{error}"
+    );
+}
+
+#[test]
+fn missing_file_is_named() {
+    let error = error_of(&["--config", "/nowhere/captain.toml"]);
+    assert!(error.contains("/nowhere/captain.toml"), "{error}");
+}
+
+#[test]
+fn public_address_without_authentication_is_refused() {
+    let error = error_of(&["--listen", "0.0.0.0:8000", "--no-auth"]);
+    assert!(error.contains("without authentication"), "{error}");
+    assert!(Config::load(&args(&["--listen", "0.0.0.0:8000"])).is_ok());
+}
+
+#[test]
+fn zero_limits_are_refused() {
+    let (_dir, path) = file("[limits]\nmax_workers = 0\n");
+    let error = error_of(&["--config", &path]);
+    assert!(
+        error.contains("max_workers") || error.contains("nonzero"),
+        "{error}"
+    );
+}
+
+#[test]
+fn wrong_values_name_their_setting() {
+    for (flags, expected) in [
+        (["--api-provider", "acme"], "agent.api_provider"),
+        (["--agent-bin", "opencode"], "agent.agent_bin"),
+        (["--agent-bin", "/nowhere/opencode"], "agent.agent_bin"),
+        (["--api-key-file", "/nowhere/key"], "agent.api_key_file"),
+        (["--repo-root", "/nowhere"], "repo_roots"),
+        (["--base-url", "ftp://example.org"], "agent.base_url"),
+    ] {
+        let error = error_of(&flags);
+        assert!(error.contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn key_of_the_environment_chooses_the_provider_and_is_not_printed() {
+    let mut given = args(&[]);
+    given.anthropic_api_key = None;
+    given.openai_api_key = Some(SecretString::from("sk-very-secret"));
+    let config = Config::load(&given).unwrap();
+    assert_eq!(config.agent.api_provider.as_deref(), Some("openai"));
+    assert!(config.provider_key.is_some());
+    assert!(!format!("{config:?} {given:?}").contains("sk-very-secret"));
+}
+
+#[test]
+fn key_of_another_provider_is_left_alone() {
+    let mut given = args(&["--api-provider", "anthropic"]);
+    given.anthropic_api_key = None;
+    given.openai_api_key = Some(SecretString::from("sk-very-secret"));
+    let config = Config::load(&given).unwrap();
+    assert!(config.provider_key.is_none());
+}
