@@ -1,0 +1,1 @@
+"""Tests of the users API: python3 -m unittest."""
