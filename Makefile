@@ -1,0 +1,55 @@
+# Two commands do everything on a machine with git, make and a Rust toolchain: `make demo` and `make test`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+# The tools that setup puts into the project come before the machine's own.
+export PATH := $(CURDIR)/.tools/bin:$(PATH)
+
+CARGO := cargo
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup: ## Install what the demo needs (bubblewrap, git, python3, opencode)
+	@deploy/setup.sh
+
+.PHONY: demo
+demo: setup ## Run a real job through real opencode in the sandbox; the result is in out/
+	@deploy/demo.sh
+
+.PHONY: test
+test: lint ## Run every check that CI runs
+	$(CARGO) build --workspace --bins --locked
+	$(CARGO) nextest run --workspace --locked --profile ci
+	$(CARGO) test --workspace --locked --doc --quiet
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --locked --no-deps --quiet
+
+.PHONY: lint
+lint: setup-test ## Check format, lints, dependencies
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy --workspace --all-targets --locked --quiet -- -D warnings
+	$(CARGO) deny --locked check bans licenses sources
+
+.PHONY: bench
+bench: ## Measure our event stream against a bare handler, side by side
+	$(CARGO) run --release --locked --package e2e --bin bench
+
+.PHONY: build
+build: ## Build the programs, optimised
+	$(CARGO) build --release --locked --package captain --package worker
+
+.PHONY: fmt
+fmt: ## Format the code
+	$(CARGO) fmt --all
+
+.PHONY: clean
+clean: ## Remove what was built
+	$(CARGO) clean
+	rm -rf out
+
+.PHONY: setup-test
+setup-test:
+	@deploy/setup.sh --test
