@@ -1,3 +1,6 @@
 //! The A2A protocol, and nothing else: types, dialects, bindings, the event log, the client.
 
+pub mod activity;
 pub mod clock;
+pub mod error;
+pub mod types;

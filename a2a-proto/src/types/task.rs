@@ -1,0 +1,112 @@
+//! [`Task`], its status, and how a task grows by the events of its stream (A2A §4.1.1, §4.1.2).
+
+use jiff::Timestamp;
+
+use crate::activity;
+use crate::types::protojson::message;
+use crate::types::validate::no_rules;
+use crate::types::{
+    Artifact, Message, Metadata, StreamResponse, TaskArtifactUpdateEvent, TaskState,
+    TaskStatusUpdateEvent,
+};
+
+message! {
+    /// Where a task stands, since when, and what the agent says about it.
+    pub struct TaskStatus {
+        /// The state.
+        pub state: TaskState = "state" [required],
+        /// What the agent says about it.
+        pub message: Option<Message> = "message",
+        /// When the status was set; millisecond precision on the wire.
+        pub timestamp: Option<Timestamp> = "timestamp",
+    }
+}
+
+message! {
+    /// A unit of work of an agent. The server makes its id.
+    pub struct Task {
+        /// Unique id, made by the server.
+        pub id: String = "id" [required],
+        /// The conversation that it belongs to.
+        pub context_id: String = "contextId",
+        /// Where it stands.
+        pub status: TaskStatus = "status" [required],
+        /// What it made so far.
+        pub artifacts: Vec<Artifact> = "artifacts",
+        /// The messages so far, oldest first.
+        pub history: Vec<Message> = "history",
+        /// Free-form data; extensions put theirs under their URI.
+        pub metadata: Option<Metadata> = "metadata",
+    }
+}
+no_rules!(TaskStatus, Task);
+
+impl TaskStatus {
+    /// A status without a message.
+    pub fn new(state: TaskState, timestamp: Timestamp) -> Self {
+        Self {
+            state,
+            message: None,
+            timestamp: Some(timestamp),
+        }
+    }
+}
+
+impl Task {
+    /// Brings the task up to date with one event of its stream; the cost depends on the event, not on the task.
+    ///
+    /// A new status pushes the message of the one before it into the history. An activity event
+    /// ([`crate::activity`]) only moves state and time: its message and metadata are progress, not conversation.
+    /// An artifact with `append` grows the artifact of that id, or creates it; without, it replaces it.
+    pub fn apply(&mut self, event: &StreamResponse) {
+        match event {
+            StreamResponse::Task(task) => self.clone_from(task),
+            StreamResponse::Message(message) => self.history.push(message.clone()),
+            StreamResponse::StatusUpdate(update) => self.apply_status(update),
+            StreamResponse::ArtifactUpdate(update) => self.apply_artifact(update),
+        }
+    }
+
+    fn apply_status(&mut self, update: &TaskStatusUpdateEvent) {
+        if activity::is_activity(update) {
+            self.status.state = update.status.state;
+            self.status.timestamp = update.status.timestamp;
+            return;
+        }
+        let before = std::mem::replace(&mut self.status, update.status.clone());
+        self.history.extend(before.message);
+        merge(&mut self.metadata, update.metadata.as_ref());
+    }
+
+    fn apply_artifact(&mut self, update: &TaskArtifactUpdateEvent) {
+        let new = &update.artifact;
+        // From the end: a stream appends to what it made last.
+        let known = self
+            .artifacts
+            .iter_mut()
+            .rev()
+            .find(|artifact| artifact.artifact_id == new.artifact_id);
+        match known {
+            Some(artifact) if update.append => {
+                artifact.parts.extend_from_slice(&new.parts);
+                merge(&mut artifact.metadata, new.metadata.as_ref());
+            }
+            Some(artifact) => artifact.clone_from(new),
+            None => self.artifacts.push(new.clone()),
+        }
+    }
+
+    /// Keeps the newest `length` messages of the history; `None` keeps all (A2A §3.2.4).
+    pub fn limit_history(&mut self, length: Option<usize>) {
+        if let Some(surplus) = length.and_then(|length| self.history.len().checked_sub(length)) {
+            self.history.drain(..surplus);
+        }
+    }
+}
+
+fn merge(into: &mut Option<Metadata>, from: Option<&Metadata>) {
+    if let Some(from) = from {
+        let into = into.get_or_insert_default();
+        into.extend(from.iter().map(|(key, value)| (key.clone(), value.clone())));
+    }
+}
