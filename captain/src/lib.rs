@@ -1,3 +1,5 @@
 //! Skeleton.
 
 pub mod config;
+pub mod planner;
+pub mod workspace;

@@ -21,10 +21,10 @@ mod repository;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use error::{BundleError, MergeError, WorkspaceError};
-pub(crate) use git::{Git, GitStream};
-pub(crate) use import::ImportLimits;
-pub(crate) use merge::Input;
-pub(crate) use outputs::{Change, ChangeKind, FileContent};
-pub(crate) use prepare::Prepared;
-pub(crate) use repository::{JobRepository, Source};
+pub use error::{BundleError, MergeError, WorkspaceError};
+pub use git::{Git, GitStream};
+pub use import::ImportLimits;
+pub use merge::Input;
+pub use outputs::{Archive, Change, ChangeKind, FileContent};
+pub use prepare::Prepared;
+pub use repository::{JobRepository, Source};

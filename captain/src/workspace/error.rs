@@ -10,7 +10,7 @@ use super::git::GitError;
 
 /// A failed operation on a job's repository.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum WorkspaceError {
+pub enum WorkspaceError {
     /// A call of `git` failed that should not.
     #[error("the job's repository: {0}")]
     Git(#[from] GitError),
@@ -51,7 +51,7 @@ pub(crate) enum WorkspaceError {
 
 /// A failed merge.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum MergeError {
+pub enum MergeError {
     /// The results of two or more subtasks do not fit together.
     #[error("{0}")]
     Conflict(Conflict),
@@ -62,7 +62,7 @@ pub(crate) enum MergeError {
 
 /// A bundle that is refused, or could not be taken.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BundleError {
+pub enum BundleError {
     /// It is larger than allowed.
     #[error("the bundle has {size} bytes, at most {limit} are allowed")]
     TooLarge {
@@ -86,7 +86,9 @@ pub(crate) enum BundleError {
         found: Vec<String>,
     },
     /// Its commit does not build on the prepared one.
-    #[error("the bundle's commit {commit} does not descend from {prepared}, the commit that the subtask started from")]
+    #[error(
+        "the bundle's commit {commit} does not descend from {prepared}, the commit that the subtask started from"
+    )]
     NotDescendant {
         /// What it holds.
         commit: CommitId,
@@ -132,7 +134,14 @@ impl From<GitError> for BundleError {
 }
 
 /// For `map_err` on calls of the file system.
-pub(super) fn io_error(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> WorkspaceError {
+pub(super) fn io_error(
+    action: &'static str,
+    path: impl Into<PathBuf>,
+) -> impl FnOnce(io::Error) -> WorkspaceError {
     let path = path.into();
-    move |source| WorkspaceError::Io { action, path, source }
+    move |source| WorkspaceError::Io {
+        action,
+        path,
+        source,
+    }
 }

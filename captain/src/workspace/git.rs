@@ -16,7 +16,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 
 /// Most bytes one call may print; a listing of some hundred thousand paths fits, an endless answer does not.
-pub(crate) const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
+pub(super) const MAX_ANSWER_BYTES: u64 = 64 * 1024 * 1024;
 /// How much of the end of `git`'s messages is kept: its last lines say what went wrong.
 const STDERR_TAIL_BYTES: usize = 2 * 1024;
 /// Longest a call may take. A fetch of a large repository takes minutes; what takes longer hangs.
@@ -46,7 +46,7 @@ const SETTINGS: &[&str] = &[
 
 /// A failed call of `git`.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum GitError {
+pub enum GitError {
     /// The program could not be started.
     #[error("cannot start `git`; install git 2.34 or newer and make sure that it is in PATH")]
     Start(#[source] io::Error),
@@ -87,47 +87,60 @@ pub(crate) enum GitError {
 
 impl GitError {
     /// The end of `git`'s own messages, if it ran and failed.
-    pub(crate) fn stderr(&self) -> Option<&str> {
+    pub fn stderr(&self) -> Option<&str> {
         match self {
             Self::Failed { stderr, .. } => Some(stderr),
-            Self::Start(_) | Self::Pipe { .. } | Self::TooLong { .. } | Self::TimedOut { .. } => None,
+            Self::Start(_) | Self::Pipe { .. } | Self::TooLong { .. } | Self::TimedOut { .. } => {
+                None
+            }
         }
     }
 }
 
 /// The `git` program and where it looks for its helpers.
 #[derive(Debug, Clone)]
-pub(crate) struct Git {
+pub struct Git {
     search_path: OsString,
     time_limit: Duration,
 }
 
 impl Git {
     /// `search_path` has the form of the variable `PATH`; `git` is looked for there and finds its helpers there.
-    pub(crate) fn new(search_path: impl Into<OsString>) -> Self {
-        Self { search_path: search_path.into(), time_limit: TIME_LIMIT }
+    pub fn new(search_path: impl Into<OsString>) -> Self {
+        Self {
+            search_path: search_path.into(),
+            time_limit: TIME_LIMIT,
+        }
     }
 
     /// A call on a repository folder without a work tree.
-    pub(crate) fn bare(&self, repository: &Path) -> Call<'_> {
+    pub fn bare(&self, repository: &Path) -> Call<'_> {
         let mut flag = OsString::from("--git-dir=");
         flag.push(repository);
         self.call(repository, Some(flag))
     }
 
     /// A call inside a folder; `git` finds the repository that the folder belongs to.
-    pub(crate) fn inside(&self, folder: &Path) -> Call<'_> {
+    pub fn inside(&self, folder: &Path) -> Call<'_> {
         self.call(folder, None)
     }
 
     fn call(&self, folder: &Path, flag: Option<OsString>) -> Call<'_> {
-        Call { git: self, folder: folder.to_owned(), flag, args: Vec::new(), env: Vec::new(), input: Vec::new(), accepted: &[0] }
+        Call {
+            git: self,
+            folder: folder.to_owned(),
+            flag,
+            args: Vec::new(),
+            env: Vec::new(),
+            input: Vec::new(),
+            accepted: &[0],
+        }
     }
 }
 
 /// A call being put together.
 #[derive(Debug)]
-pub(crate) struct Call<'a> {
+pub struct Call<'a> {
     git: &'a Git,
     folder: PathBuf,
     flag: Option<OsString>,
@@ -139,35 +152,36 @@ pub(crate) struct Call<'a> {
 
 /// What a call answered.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub struct Answer {
     /// The exit code, one of the accepted ones.
-    pub(crate) code: i32,
+    pub code: i32,
     /// What it printed.
-    pub(crate) stdout: Vec<u8>,
+    pub stdout: Vec<u8>,
 }
 
 impl Answer {
     /// The one line of an answer that names an object.
-    pub(crate) fn line(&self) -> String {
+    pub fn line(&self) -> String {
         String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
     }
 }
 
 impl Call<'_> {
     /// Adds one argument.
-    pub(crate) fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
+    pub fn arg(mut self, arg: impl AsRef<OsStr>) -> Self {
         self.args.push(arg.as_ref().to_owned());
         self
     }
 
     /// Adds several arguments.
-    pub(crate) fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
-        self.args.extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
+    pub fn args<A: AsRef<OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
+        self.args
+            .extend(args.into_iter().map(|arg| arg.as_ref().to_owned()));
         self
     }
 
     /// Sets author's and committer's date, in seconds since 1970: the same input then gives the same commit.
-    pub(crate) fn dated(mut self, seconds: i64) -> Self {
+    pub fn dated(mut self, seconds: i64) -> Self {
         let date = OsString::from(format!("@{seconds} +0000"));
         self.env.push(("GIT_AUTHOR_DATE", date.clone()));
         self.env.push(("GIT_COMMITTER_DATE", date));
@@ -175,26 +189,30 @@ impl Call<'_> {
     }
 
     /// Given to its standard input.
-    pub(crate) fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = bytes.into();
         self
     }
 
     /// Exit codes that are answers, not failures.
-    pub(crate) fn accept(mut self, codes: &'static [i32]) -> Self {
+    pub fn accept(mut self, codes: &'static [i32]) -> Self {
         self.accepted = codes;
         self
     }
 
     /// Runs it to its end.
-    pub(crate) async fn run(self) -> Result<Answer, GitError> {
+    pub async fn run(self) -> Result<Answer, GitError> {
         let (mut child, words) = self.start()?;
         let limit = self.git.time_limit;
         let accepted = self.accepted;
         let input = self.input;
         let work = async {
-            let pipe = |source| GitError::Pipe { command: words.clone(), source };
-            let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+            let pipe = |source| GitError::Pipe {
+                command: words.clone(),
+                source,
+            };
+            let (stdin, stdout, stderr) =
+                (child.stdin.take(), child.stdout.take(), child.stderr.take());
             let feed = async {
                 if let Some(mut stdin) = stdin {
                     // A program that has its answer may close its input early; the exit code tells whether that was a failure.
@@ -209,10 +227,16 @@ impl Call<'_> {
             let read = async {
                 let mut bytes = Vec::new();
                 if let Some(stdout) = stdout {
-                    stdout.take(MAX_ANSWER_BYTES + 1).read_to_end(&mut bytes).await.map_err(pipe)?;
+                    stdout
+                        .take(MAX_ANSWER_BYTES + 1)
+                        .read_to_end(&mut bytes)
+                        .await
+                        .map_err(pipe)?;
                 }
                 if bytes.len() as u64 > MAX_ANSWER_BYTES {
-                    return Err(GitError::TooLong { command: words.clone() });
+                    return Err(GitError::TooLong {
+                        command: words.clone(),
+                    });
                 }
                 Ok(bytes)
             };
@@ -221,22 +245,32 @@ impl Call<'_> {
             let status = child.wait().await.map_err(pipe)?;
             match status.code() {
                 Some(code) if accepted.contains(&code) => Ok(Answer { code, stdout }),
-                _ => Err(GitError::Failed { command: words.clone(), status, stderr }),
+                _ => Err(GitError::Failed {
+                    command: words.clone(),
+                    status,
+                    stderr,
+                }),
             }
         };
         // Dropping the work drops the child, which kills it.
-        tokio::time::timeout(limit, work)
-            .await
-            .unwrap_or_else(|_| Err(GitError::TimedOut { command: words.clone(), limit }))
+        tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            Err(GitError::TimedOut {
+                command: words.clone(),
+                limit,
+            })
+        })
     }
 
     /// Starts it and hands out its answer while it runs; for answers too large to hold.
-    pub(crate) fn stream(self) -> Result<GitStream, GitError> {
+    pub fn stream(self) -> Result<GitStream, GitError> {
         let (mut child, command) = self.start()?;
         drop(child.stdin.take());
         let stdout = child.stdout.take();
         let stderr = child.stderr.take();
-        Ok(GitStream { stdout, end: End::Running(Box::pin(ended(child, stderr, command))) })
+        Ok(GitStream {
+            stdout,
+            end: End::Running(Box::pin(ended(child, stderr, command))),
+        })
     }
 
     fn start(&self) -> Result<(Child, String), GitError> {
@@ -267,19 +301,26 @@ impl Call<'_> {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        Ok((command.spawn().map_err(GitError::Start)?, in_words(&self.args)))
+        Ok((
+            command.spawn().map_err(GitError::Start)?,
+            in_words(&self.args),
+        ))
     }
 }
 
 /// Author and committer of every commit that the captain makes.
-pub(crate) const AUTHOR_NAME: &str = "flotilla";
+pub(super) const AUTHOR_NAME: &str = "flotilla";
 /// The author's address; it can never belong to anybody (RFC 2606).
-pub(crate) const AUTHOR_EMAIL: &str = "flotilla@flotilla.invalid";
+pub(super) const AUTHOR_EMAIL: &str = "flotilla@flotilla.invalid";
 
 /// The arguments as a person would type them, short enough for a message.
 fn in_words(args: &[OsString]) -> String {
     const SHOWN: usize = 200;
-    let all = args.iter().map(|arg| arg.to_string_lossy()).collect::<Vec<_>>().join(" ");
+    let all = args
+        .iter()
+        .map(|arg| arg.to_string_lossy())
+        .collect::<Vec<_>>()
+        .join(" ");
     match all.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", all.get(..end).unwrap_or_default()),
         None => all,
@@ -289,7 +330,9 @@ fn in_words(args: &[OsString]) -> String {
 /// Reads messages to their end, keeping the last few lines.
 async fn read_tail(stderr: Option<ChildStderr>) -> io::Result<String> {
     let mut tail = Vec::new();
-    let Some(mut stderr) = stderr else { return Ok(String::new()) };
+    let Some(mut stderr) = stderr else {
+        return Ok(String::new());
+    };
     loop {
         if stderr.read_buf(&mut tail).await? == 0 {
             break;
@@ -301,17 +344,31 @@ async fn read_tail(stderr: Option<ChildStderr>) -> io::Result<String> {
     let from = tail.len().saturating_sub(STDERR_TAIL_BYTES);
     let text = String::from_utf8_lossy(tail.get(from..).unwrap_or_default());
     // Hints are advice for people who typed the command; ours was not typed.
-    Ok(text.lines().filter(|line| !line.starts_with("hint:")).collect::<Vec<_>>().join("; ").trim().to_owned())
+    Ok(text
+        .lines()
+        .filter(|line| !line.starts_with("hint:"))
+        .collect::<Vec<_>>()
+        .join("; ")
+        .trim()
+        .to_owned())
 }
 
 async fn ended(mut child: Child, stderr: Option<ChildStderr>, command: String) -> io::Result<()> {
     let stderr = read_tail(stderr).await?;
     let status = child.wait().await?;
-    if status.success() { Ok(()) } else { Err(io::Error::other(GitError::Failed { command, status, stderr })) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(GitError::Failed {
+            command,
+            status,
+            stderr,
+        }))
+    }
 }
 
 /// The answer of a running call. Its end is an error if the call failed, so that half an answer never passes for a whole.
-pub(crate) struct GitStream {
+pub struct GitStream {
     stdout: Option<ChildStdout>,
     end: End,
 }
@@ -330,7 +387,11 @@ impl std::fmt::Debug for GitStream {
 }
 
 impl AsyncRead for GitStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if let End::Running(end) = &mut self.end
             && let Poll::Ready(result) = end.as_mut().poll(cx)
         {

@@ -9,10 +9,10 @@ use captain_core::{Attempt, CommitId, SubtaskId};
 use super::error::{BundleError, WorkspaceError, io_error};
 use super::git::{Call, GitError};
 use super::outputs::{RawChange, parse_raw};
-use super::repository::{JobRepository, commit_id, make_folder, remove_tree, subtask_ref};
+use super::repository::{JobRepository, commit_id, exists, make_folder, remove_tree, subtask_ref};
 
 /// The branch that a worker's bundle holds.
-pub(crate) const BUNDLE_REF: &str = "refs/heads/result";
+pub(super) const BUNDLE_REF: &str = "refs/heads/result";
 
 /// In the look-over repository: the commit that the attempt started from. The bundle may rest on it and what is before.
 const PREPARED_REF: &str = "refs/heads/prepared";
@@ -30,27 +30,32 @@ const MAX_NAME_BYTES: usize = 255;
 
 /// What a bundle may be at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ImportLimits {
+pub struct ImportLimits {
     /// Size of the bundle, in bytes.
-    pub(crate) bundle_bytes: u64,
+    pub bundle_bytes: u64,
     /// Changed files.
-    pub(crate) files: u64,
+    pub files: u64,
     /// Size of all changed files together, unpacked, in bytes.
-    pub(crate) unpacked_bytes: u64,
+    pub unpacked_bytes: u64,
     /// New commits.
-    pub(crate) commits: u64,
+    pub commits: u64,
 }
 
 impl Default for ImportLimits {
     fn default() -> Self {
-        Self { bundle_bytes: 512 << 20, files: 50_000, unpacked_bytes: 2 << 30, commits: 10_000 }
+        Self {
+            bundle_bytes: 512 << 20,
+            files: 50_000,
+            unpacked_bytes: 2 << 30,
+            commits: 10_000,
+        }
     }
 }
 
 impl JobRepository {
     /// Takes `bundle` in as the branch `subtask/<id>/<attempt>` and gives its commit. Done already, it gives the same
     /// commit again.
-    pub(crate) async fn import(
+    pub async fn import(
         &self,
         subtask: &SubtaskId,
         attempt: Attempt,
@@ -61,15 +66,26 @@ impl JobRepository {
         if let Some(commit) = self.resolve(&branch).await? {
             return Ok(commit);
         }
-        let prepared = self.prepared(subtask, attempt).await?.ok_or(BundleError::NotPrepared)?;
-        let found = tokio::fs::symlink_metadata(bundle).await.map_err(io_error("read", bundle))?;
+        let prepared = self
+            .prepared(subtask, attempt)
+            .await?
+            .ok_or(BundleError::NotPrepared)?;
+        let found = tokio::fs::symlink_metadata(bundle)
+            .await
+            .map_err(io_error("read", bundle))?;
         if !found.is_file() {
             return Err(BundleError::NotAFile(bundle.to_owned()));
         }
         if found.len() > limits.bundle_bytes {
-            return Err(BundleError::TooLarge { size: found.len(), limit: limits.bundle_bytes });
+            return Err(BundleError::TooLarge {
+                size: found.len(),
+                limit: limits.bundle_bytes,
+            });
         }
-        let room = self.scratch().await?.join(format!("import-{subtask}-{attempt}"));
+        let room = self
+            .scratch()
+            .await?
+            .join(format!("import-{subtask}-{attempt}"));
         remove_tree(&room).await?;
         let taken = self.take(&room, &prepared, bundle, limits, &branch).await;
         remove_tree(&room).await?;
@@ -77,12 +93,19 @@ impl JobRepository {
     }
 
     /// Says that an attempt changed nothing: its result is what it started from.
-    pub(crate) async fn import_unchanged(&self, subtask: &SubtaskId, attempt: Attempt) -> Result<CommitId, BundleError> {
+    pub async fn import_unchanged(
+        &self,
+        subtask: &SubtaskId,
+        attempt: Attempt,
+    ) -> Result<CommitId, BundleError> {
         let branch = subtask_ref(subtask, attempt);
         if let Some(commit) = self.resolve(&branch).await? {
             return Ok(commit);
         }
-        let prepared = self.prepared(subtask, attempt).await?.ok_or(BundleError::NotPrepared)?;
+        let prepared = self
+            .prepared(subtask, attempt)
+            .await?
+            .ok_or(BundleError::NotPrepared)?;
         self.set_ref(&branch, &prepared).await?;
         Ok(prepared)
     }
@@ -101,20 +124,43 @@ impl JobRepository {
         let alternates = room.join("objects/info/alternates");
         make_folder(&room.join("objects/info")).await?;
         let objects = format!("{}\n", self.path().join("objects").display());
-        tokio::fs::write(&alternates, objects).await.map_err(io_error("write", &alternates))?;
-        let look = Look { repository: self, room };
-        look.call().args(["update-ref", PREPARED_REF, prepared.as_str()]).run().await?;
+        tokio::fs::write(&alternates, objects)
+            .await
+            .map_err(io_error("write", &alternates))?;
+        // So can where a history was cut off that the user's copy had only in part.
+        let cut = self.path().join("shallow");
+        if exists(&cut).await? {
+            let copy = tokio::fs::copy(&cut, room.join("shallow")).await;
+            copy.map_err(io_error("copy", &cut))?;
+        }
+        let look = Look {
+            repository: self,
+            room,
+        };
+        look.call()
+            .args(["update-ref", PREPARED_REF, prepared.as_str()])
+            .run()
+            .await?;
         look.branches(bundle).await?;
         let commit = look.unpack(bundle).await?;
         if !look.descends(prepared, &commit).await? {
-            return Err(BundleError::NotDescendant { commit, prepared: prepared.clone() });
+            return Err(BundleError::NotDescendant {
+                commit,
+                prepared: prepared.clone(),
+            });
         }
         look.check_commits(prepared, &commit, limits).await?;
         let changes = look.changes(prepared, &commit).await?;
         look.check_changes(&changes, limits).await?;
         self.call()
             .args(["-c", "fetch.fsckObjects=true", "-c", STREAMED_FROM])
-            .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--"])
+            .args([
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--",
+            ])
             .arg(room)
             .arg(format!("{INCOMING_REF}:{branch}"))
             .run()
@@ -137,15 +183,40 @@ impl Look<'_> {
 
     /// The bundle must hold the agreed branch and nothing else.
     async fn branches(&self, bundle: &Path) -> Result<(), BundleError> {
-        let answer = self.call().args(["bundle", "list-heads"]).arg(bundle).run().await.map_err(malformed)?;
+        let answer = self
+            .call()
+            .args(["bundle", "list-heads"])
+            .arg(bundle)
+            .run()
+            .await
+            .map_err(malformed)?;
         let text = String::from_utf8_lossy(&answer.stdout);
-        let found: Vec<String> = text.lines().filter_map(|line| Some(line.split_once(' ')?.1.to_owned())).take(16).collect();
-        if found == [BUNDLE_REF] { Ok(()) } else { Err(BundleError::Branches { expected: BUNDLE_REF, found }) }
+        let found: Vec<String> = text
+            .lines()
+            .filter_map(|line| Some(line.split_once(' ')?.1.to_owned()))
+            .take(16)
+            .collect();
+        if found == [BUNDLE_REF] {
+            Ok(())
+        } else {
+            Err(BundleError::Branches {
+                expected: BUNDLE_REF,
+                found,
+            })
+        }
     }
 
     async fn unpack(&self, bundle: &Path) -> Result<CommitId, BundleError> {
         self.call()
-            .args(["-c", STREAMED_FROM, "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--"])
+            .args([
+                "-c",
+                STREAMED_FROM,
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--",
+            ])
             .arg(bundle)
             .arg(format!("{BUNDLE_REF}:{INCOMING_REF}"))
             .run()
@@ -153,54 +224,119 @@ impl Look<'_> {
             .map_err(malformed)?;
         // A branch could point at something that is not a commit.
         let commit = format!("{INCOMING_REF}^{{commit}}");
-        let line = self.call().args(["rev-parse", "--verify", &commit]).run().await.map_err(malformed)?.line();
+        let line = self
+            .call()
+            .args(["rev-parse", "--verify", &commit])
+            .run()
+            .await
+            .map_err(malformed)?
+            .line();
         Ok(commit_id("rev-parse", &line)?)
     }
 
     async fn descends(&self, prepared: &CommitId, commit: &CommitId) -> Result<bool, BundleError> {
-        let call = self.call().args(["merge-base", "--is-ancestor", prepared.as_str(), commit.as_str()]);
+        let call = self.call().args([
+            "merge-base",
+            "--is-ancestor",
+            prepared.as_str(),
+            commit.as_str(),
+        ]);
         Ok(call.accept(&[0, 1]).run().await?.code == 0)
     }
 
-    async fn check_commits(&self, prepared: &CommitId, commit: &CommitId, limits: &ImportLimits) -> Result<(), BundleError> {
+    async fn check_commits(
+        &self,
+        prepared: &CommitId,
+        commit: &CommitId,
+        limits: &ImportLimits,
+    ) -> Result<(), BundleError> {
         let range = format!("{prepared}..{commit}");
-        let line = self.call().args(["rev-list", "--count", &range]).run().await?.line();
-        let count = line.parse().map_err(|_| WorkspaceError::Answer { what: "rev-list", answer: line })?;
+        let line = self
+            .call()
+            .args(["rev-list", "--count", &range])
+            .run()
+            .await?
+            .line();
+        let count = line.parse().map_err(|_| WorkspaceError::Answer {
+            what: "rev-list",
+            answer: line,
+        })?;
         at_most("commits", count, limits.commits)
     }
 
-    async fn changes(&self, prepared: &CommitId, commit: &CommitId) -> Result<Vec<RawChange>, BundleError> {
-        let call = self.call().args(["diff-tree", "-r", "-z", "--raw", "--no-renames", "--no-abbrev"]);
-        let answer = call.args([prepared.as_str(), commit.as_str()]).run().await?;
+    async fn changes(
+        &self,
+        prepared: &CommitId,
+        commit: &CommitId,
+    ) -> Result<Vec<RawChange>, BundleError> {
+        let call = self.call().args([
+            "diff-tree",
+            "-r",
+            "-z",
+            "--raw",
+            "--no-renames",
+            "--no-abbrev",
+        ]);
+        let answer = call
+            .args([prepared.as_str(), commit.as_str()])
+            .run()
+            .await?;
         Ok(parse_raw(&answer.stdout)?)
     }
 
-    async fn check_changes(&self, changes: &[RawChange], limits: &ImportLimits) -> Result<(), BundleError> {
+    async fn check_changes(
+        &self,
+        changes: &[RawChange],
+        limits: &ImportLimits,
+    ) -> Result<(), BundleError> {
         at_most("changed files", changes.len() as u64, limits.files)?;
         let mut objects = Vec::new();
         for change in changes {
             let text = || String::from_utf8_lossy(&change.path).into_owned();
-            check_path(&change.path).map_err(|problem| BundleError::BadPath { path: text(), problem })?;
+            check_path(&change.path).map_err(|problem| BundleError::BadPath {
+                path: text(),
+                problem,
+            })?;
             match change.new_mode {
                 0 => {}
                 0o100_644 | 0o100_755 | 0o120_000 => {
                     objects.extend_from_slice(change.new_object.as_bytes());
                     objects.push(b'\n');
                 }
-                0o160_000 => return Err(BundleError::BadPath { path: text(), problem: "it is a submodule" }),
-                _ => return Err(BundleError::BadPath { path: text(), problem: "it is no file, program or link" }),
+                0o160_000 => {
+                    return Err(BundleError::BadPath {
+                        path: text(),
+                        problem: "it is a submodule",
+                    });
+                }
+                _ => {
+                    return Err(BundleError::BadPath {
+                        path: text(),
+                        problem: "it is no file, program or link",
+                    });
+                }
             }
         }
-        let call = self.call().args(["cat-file", "--batch-check=%(objectsize)"]).input(objects);
+        let call = self
+            .call()
+            .args(["cat-file", "--batch-check=%(objectsize)"])
+            .input(objects);
         let answer = call.run().await?;
         let sizes = String::from_utf8_lossy(&answer.stdout);
-        let total = sizes.lines().map(|line| line.parse::<u64>().unwrap_or(0)).fold(0, u64::saturating_add);
+        let total = sizes
+            .lines()
+            .map(|line| line.parse::<u64>().unwrap_or(0))
+            .fold(0, u64::saturating_add);
         at_most("bytes in changed files", total, limits.unpacked_bytes)
     }
 }
 
 fn at_most(what: &'static str, count: u64, limit: u64) -> Result<(), BundleError> {
-    if count > limit { Err(BundleError::TooMany { what, count, limit }) } else { Ok(()) }
+    if count > limit {
+        Err(BundleError::TooMany { what, count, limit })
+    } else {
+        Ok(())
+    }
 }
 
 /// A failure of `git` on the bundle's content is the bundle's fault.
@@ -212,7 +348,7 @@ fn malformed(error: GitError) -> BundleError {
 }
 
 /// `git`'s own checks know the dangerous names of other file systems too; these are ours, and told in plain words.
-fn check_path(path: &[u8]) -> Result<(), &'static str> {
+pub(super) fn check_path(path: &[u8]) -> Result<(), &'static str> {
     if path.len() > MAX_PATH_BYTES {
         return Err("the path is too long");
     }

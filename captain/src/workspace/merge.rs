@@ -13,23 +13,33 @@ use super::repository::{JobRepository, RESULT_REF, commit_id, remove_tree};
 
 /// One result to merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Input {
+pub struct Input {
     /// Who made it.
-    pub(crate) subtask: SubtaskId,
+    pub subtask: SubtaskId,
     /// What was made.
-    pub(crate) commit: CommitId,
+    pub commit: CommitId,
 }
 
 impl JobRepository {
     /// The merge of `inputs` in their order; the job's base if there are none. The same inputs always give the same
     /// commit. `name` tells merges apart that run at the same time.
-    pub(crate) async fn merge(&self, name: &str, inputs: &[Input]) -> Result<CommitId, MergeError> {
-        let Some((first, rest)) = inputs.split_first() else { return Ok(self.base().await?) };
+    pub async fn merge(&self, name: &str, inputs: &[Input]) -> Result<CommitId, MergeError> {
+        let Some((first, rest)) = inputs.split_first() else {
+            return Ok(self.base().await?);
+        };
         let mut current = first.commit.clone();
         let mut folder: Option<PathBuf> = None;
         let mut result = Ok(());
         for (i, input) in rest.iter().enumerate() {
-            let merged = self.merge_one(name, &mut folder, &current, inputs.get(..=i).unwrap_or_default(), input).await;
+            let merged = self
+                .merge_one(
+                    name,
+                    &mut folder,
+                    &current,
+                    inputs.get(..=i).unwrap_or_default(),
+                    input,
+                )
+                .await;
             match merged {
                 Ok(commit) => current = commit,
                 Err(error) => {
@@ -45,7 +55,7 @@ impl JobRepository {
     }
 
     /// Makes the branch `result`: the merge of the plan's leaves.
-    pub(crate) async fn finish(&self, leaves: &[Input]) -> Result<CommitId, MergeError> {
+    pub async fn finish(&self, leaves: &[Input]) -> Result<CommitId, MergeError> {
         let commit = self.merge("result", leaves).await?;
         self.set_ref(RESULT_REF, &commit).await?;
         Ok(commit)
@@ -67,41 +77,85 @@ impl JobRepository {
         }
         let place = match folder {
             Some(place) => place.clone(),
-            None => folder.insert(self.add_worktree(name, current).await?).clone(),
+            None => folder
+                .insert(self.add_worktree(name, current).await?)
+                .clone(),
         };
         // An earlier step may have moved on without the folder.
-        self.git.inside(&place).args(["reset", "--quiet", "--hard", current.as_str()]).run().await.map_err(WorkspaceError::from)?;
+        self.git
+            .inside(&place)
+            .args(["reset", "--quiet", "--hard", current.as_str()])
+            .run()
+            .await
+            .map_err(WorkspaceError::from)?;
         let subject = format!("Merge subtask {}", input.subtask);
-        let seconds = self.date(current).await?.max(self.date(&input.commit).await?);
+        let seconds = self
+            .date(current)
+            .await?
+            .max(self.date(&input.commit).await?);
         let answer = self
             .git
             .inside(&place)
-            .args(["merge", "--quiet", "--no-ff", "--no-verify", "--no-rerere-autoupdate", "-m", &subject])
+            .args([
+                "merge",
+                "--quiet",
+                "--no-ff",
+                "--no-verify",
+                "--no-rerere-autoupdate",
+                "-m",
+                &subject,
+            ])
             .arg(input.commit.as_str())
             .dated(seconds)
             .accept(&[0, 1])
             .run()
             .await?;
         if answer.code == 0 {
-            let head = self.git.inside(&place).args(["rev-parse", "HEAD"]).run().await?;
+            let head = self
+                .git
+                .inside(&place)
+                .args(["rev-parse", "HEAD"])
+                .run()
+                .await?;
             return Ok(commit_id("rev-parse", &head.line())?);
         }
-        let listed = self.git.inside(&place).args(["ls-files", "--unmerged", "-z"]).run().await?;
+        let listed = self
+            .git
+            .inside(&place)
+            .args(["ls-files", "--unmerged", "-z"])
+            .run()
+            .await?;
         let files = unmerged(&listed);
         if files.is_empty() {
             let answer = String::from_utf8_lossy(&answer.stdout).into_owned();
-            return Err(WorkspaceError::Answer { what: "merge", answer }.into());
+            return Err(WorkspaceError::Answer {
+                what: "merge",
+                answer,
+            }
+            .into());
         }
-        Err(MergeError::Conflict(self.explain(files, merged, input).await?))
+        Err(MergeError::Conflict(
+            self.explain(files, merged, input).await?,
+        ))
     }
 
     /// Who is involved: `input`, and those merged before that touched one of the files since they went apart from it.
-    async fn explain(&self, files: BTreeSet<String>, merged: &[Input], input: &Input) -> Result<Conflict, WorkspaceError> {
+    async fn explain(
+        &self,
+        files: BTreeSet<String>,
+        merged: &[Input],
+        input: &Input,
+    ) -> Result<Conflict, WorkspaceError> {
         let mut subtasks = Vec::new();
         for earlier in merged {
             let range = format!("{}...{}", input.commit, earlier.commit);
-            let answer = self.call().args(["diff", "--name-only", "--no-renames", "-z", &range]).run().await?;
-            if split_nul(&answer.stdout).any(|path| files.contains(&*String::from_utf8_lossy(path))) {
+            let answer = self
+                .call()
+                .args(["diff", "--name-only", "--no-renames", "-z", &range])
+                .run()
+                .await?;
+            if split_nul(&answer.stdout).any(|path| files.contains(&*String::from_utf8_lossy(path)))
+            {
                 subtasks.push(earlier.subtask.clone());
             }
         }
@@ -110,26 +164,48 @@ impl JobRepository {
             subtasks.extend(merged.iter().map(|earlier| earlier.subtask.clone()));
         }
         subtasks.push(input.subtask.clone());
-        Ok(Conflict { files: files.into_iter().collect(), subtasks })
+        Ok(Conflict {
+            files: files.into_iter().collect(),
+            subtasks,
+        })
     }
 
     /// Whether `descendant` is `ancestor` or builds on it.
-    pub(super) async fn is_ancestor(&self, ancestor: &CommitId, descendant: &CommitId) -> Result<bool, WorkspaceError> {
-        let call = self.call().args(["merge-base", "--is-ancestor", ancestor.as_str(), descendant.as_str()]);
+    pub(super) async fn is_ancestor(
+        &self,
+        ancestor: &CommitId,
+        descendant: &CommitId,
+    ) -> Result<bool, WorkspaceError> {
+        let call = self.call().args([
+            "merge-base",
+            "--is-ancestor",
+            ancestor.as_str(),
+            descendant.as_str(),
+        ]);
         Ok(call.accept(&[0, 1]).run().await?.code == 0)
     }
 
     /// A commit's date in seconds since 1970.
     async fn date(&self, commit: &CommitId) -> Result<i64, WorkspaceError> {
-        let line = self.call().args(["show", "--no-patch", "--format=%ct", commit.as_str()]).run().await?.line();
-        line.parse().map_err(|_| WorkspaceError::Answer { what: "show", answer: line })
+        let line = self
+            .call()
+            .args(["show", "--no-patch", "--format=%ct", commit.as_str()])
+            .run()
+            .await?
+            .line();
+        line.parse().map_err(|_| WorkspaceError::Answer {
+            what: "show",
+            answer: line,
+        })
     }
 
     async fn add_worktree(&self, name: &str, commit: &CommitId) -> Result<PathBuf, WorkspaceError> {
         let place = self.scratch().await?.join(format!("merge-{name}"));
         // Left over by a captain that died.
         self.remove_worktree(&place).await?;
-        let call = self.call().args(["worktree", "add", "--quiet", "--detach", "--force"]);
+        let call = self
+            .call()
+            .args(["worktree", "add", "--quiet", "--detach", "--force"]);
         call.arg(&place).arg(commit.as_str()).run().await?;
         Ok(place)
     }
@@ -137,7 +213,10 @@ impl JobRepository {
     async fn remove_worktree(&self, place: &Path) -> Result<(), WorkspaceError> {
         remove_tree(place).await?;
         // Only then does `git` forget it; one that is just being added is locked and stays.
-        self.call().args(["worktree", "prune", "--expire=now"]).run().await?;
+        self.call()
+            .args(["worktree", "prune", "--expire=now"])
+            .run()
+            .await?;
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use tokio::io::AsyncReadExt;
 
 use super::error::WorkspaceError;
 use super::git::{GitError, GitStream};
+use super::import::check_path;
 use super::repository::{JobRepository, RESULT_REF};
 
 /// How much of an archive is compressed at a time, in bytes.
@@ -19,22 +20,22 @@ const CHUNK_BYTES: usize = 64 * 1024;
 
 /// One changed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Change {
+pub struct Change {
     /// Relative to the repository's root.
-    pub(crate) path: String,
+    pub path: String,
     /// What happened to it.
-    pub(crate) kind: ChangeKind,
+    pub kind: ChangeKind,
     /// Its size now, in bytes; 0 if deleted.
-    pub(crate) size: u64,
+    pub size: u64,
     /// Whether it may be run as a program.
-    pub(crate) executable: bool,
+    pub executable: bool,
     /// Whether it is a symbolic link; its content is where it points.
-    pub(crate) link: bool,
+    pub link: bool,
 }
 
 /// What happened to a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum ChangeKind {
+pub enum ChangeKind {
     /// It is new.
     Added,
     /// Its content or mode is another.
@@ -50,13 +51,13 @@ pub(crate) enum ChangeKind {
 
 /// One file of the result.
 #[derive(Debug)]
-pub(crate) struct FileContent {
+pub struct FileContent {
     /// Its size in bytes.
-    pub(crate) size: u64,
+    pub size: u64,
     /// Whether it may be run as a program.
-    pub(crate) executable: bool,
+    pub executable: bool,
     /// Its bytes.
-    pub(crate) bytes: GitStream,
+    pub bytes: GitStream,
 }
 
 /// One line of `git`'s raw difference.
@@ -72,8 +73,19 @@ pub(super) struct RawChange {
 
 impl JobRepository {
     /// The files that differ between two commits, sorted by path.
-    pub(crate) async fn changes(&self, from: &CommitId, to: &CommitId) -> Result<Vec<Change>, WorkspaceError> {
-        let call = self.call().args(["diff-tree", "-r", "-z", "--raw", "--find-renames", "--no-abbrev"]);
+    pub async fn changes(
+        &self,
+        from: &CommitId,
+        to: &CommitId,
+    ) -> Result<Vec<Change>, WorkspaceError> {
+        let call = self.call().args([
+            "diff-tree",
+            "-r",
+            "-z",
+            "--raw",
+            "--find-renames",
+            "--no-abbrev",
+        ]);
         let answer = call.args([from.as_str(), to.as_str()]).run().await?;
         let raw = parse_raw(&answer.stdout)?;
         let mut objects = Vec::new();
@@ -81,13 +93,22 @@ impl JobRepository {
             objects.extend_from_slice(change.new_object.as_bytes());
             objects.push(b'\n');
         }
-        let answer = self.call().args(["cat-file", "--batch-check=%(objectsize)"]).input(objects).run().await?;
+        let answer = self
+            .call()
+            .args(["cat-file", "--batch-check=%(objectsize)"])
+            .input(objects)
+            .run()
+            .await?;
         let text = String::from_utf8_lossy(&answer.stdout);
         let mut sizes = text.lines().map(|line| line.parse::<u64>().unwrap_or(0));
         let mut changes: Vec<Change> = raw
             .into_iter()
             .map(|change| Change {
-                size: if is_file(change.new_mode) { sizes.next().unwrap_or(0) } else { 0 },
+                size: if is_file(change.new_mode) {
+                    sizes.next().unwrap_or(0)
+                } else {
+                    0
+                },
                 executable: change.new_mode == 0o100_755,
                 link: change.new_mode == 0o120_000,
                 kind: kind(&change),
@@ -99,43 +120,72 @@ impl JobRepository {
     }
 
     /// One file of a commit. A symbolic link's content is where it points; it is never followed.
-    pub(crate) async fn file(&self, commit: &CommitId, path: &str) -> Result<FileContent, WorkspaceError> {
+    pub async fn file(&self, commit: &CommitId, path: &str) -> Result<FileContent, WorkspaceError> {
         let missing = || WorkspaceError::NoSuchFile(path.to_owned());
-        if path.is_empty() || path.ends_with('/') {
+        if check_path(path.as_bytes()).is_err() {
             return Err(missing());
         }
-        let call = self.call().args(["ls-tree", "-z", "--long", "--full-tree", commit.as_str(), "--", path]);
+        let call = self.call().args([
+            "ls-tree",
+            "-z",
+            "--long",
+            "--full-tree",
+            commit.as_str(),
+            "--",
+            path,
+        ]);
         let answer = call.run().await?;
         let line = split_nul(&answer.stdout).next().ok_or_else(missing)?;
         let head = line.split(|&byte| byte == b'\t').next().unwrap_or_default();
         let head = String::from_utf8_lossy(head).into_owned();
         let mut words = head.split_ascii_whitespace();
-        let (Some(mode), Some("blob"), Some(object), Some(size)) = (words.next(), words.next(), words.next(), words.next())
+        let (Some(mode), Some("blob"), Some(object), Some(size)) =
+            (words.next(), words.next(), words.next(), words.next())
         else {
             return Err(missing());
         };
-        let size = size.parse().map_err(|_| WorkspaceError::Answer { what: "ls-tree", answer: head.clone() })?;
+        let size = size.parse().map_err(|_| WorkspaceError::Answer {
+            what: "ls-tree",
+            answer: head.clone(),
+        })?;
         let bytes = self.call().args(["cat-file", "blob", object]).stream()?;
-        Ok(FileContent { size, executable: mode == "100755", bytes })
+        Ok(FileContent {
+            size,
+            executable: mode == "100755",
+            bytes,
+        })
     }
 
     /// Everything that differs between two commits as a patch that `git apply` understands, binary files included.
-    pub(crate) fn patch(&self, from: &CommitId, to: &CommitId) -> Result<GitStream, GitError> {
+    pub fn patch(&self, from: &CommitId, to: &CommitId) -> Result<GitStream, GitError> {
         self.call()
-            .args(["diff", "--binary", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv", "--find-renames"])
+            .args([
+                "diff",
+                "--binary",
+                "--full-index",
+                "--no-color",
+                "--no-ext-diff",
+                "--no-textconv",
+                "--find-renames",
+            ])
             .args([from.as_str(), to.as_str()])
             .stream()
     }
 
     /// All files of a commit as a compressed archive.
-    pub(crate) fn archive(&self, commit: &CommitId) -> Result<Archive, GitError> {
-        let tar = self.call().args(["archive", "--format=tar", commit.as_str()]).stream()?;
+    pub fn archive(&self, commit: &CommitId) -> Result<Archive, GitError> {
+        let tar = self
+            .call()
+            .args(["archive", "--format=tar", commit.as_str()])
+            .stream()?;
         Ok(Box::pin(compressed(tar)))
     }
 
     /// The branch `result` as a bundle that `git fetch` understands, without what comes before `since`.
-    pub(crate) fn bundle(&self, since: Option<&CommitId>) -> Result<GitStream, GitError> {
-        let call = self.call().args(["bundle", "create", "--quiet", "-", RESULT_REF]);
+    pub fn bundle(&self, since: Option<&CommitId>) -> Result<GitStream, GitError> {
+        let call = self
+            .call()
+            .args(["bundle", "create", "--quiet", "-", RESULT_REF]);
         match since {
             Some(commit) => call.arg(format!("^{commit}")),
             None => call,
@@ -145,7 +195,7 @@ impl JobRepository {
 }
 
 /// A compressed archive, piece by piece.
-pub(crate) type Archive = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
+pub type Archive = Pin<Box<dyn Stream<Item = std::io::Result<Bytes>> + Send>>;
 
 fn compressed(mut tar: GitStream) -> impl Stream<Item = std::io::Result<Bytes>> + Send {
     async_stream::try_stream! {
@@ -170,7 +220,9 @@ fn kind(change: &RawChange) -> ChangeKind {
     match (change.status, &change.from) {
         (b'A', _) => ChangeKind::Added,
         (b'D', _) => ChangeKind::Deleted,
-        (b'R', Some(from)) => ChangeKind::Renamed { from: String::from_utf8_lossy(from).into_owned() },
+        (b'R', Some(from)) => ChangeKind::Renamed {
+            from: String::from_utf8_lossy(from).into_owned(),
+        },
         _ => ChangeKind::Modified,
     }
 }
@@ -181,7 +233,9 @@ fn is_file(mode: u32) -> bool {
 
 /// The pieces of an answer whose pieces end with NUL.
 pub(super) fn split_nul(answer: &[u8]) -> impl Iterator<Item = &[u8]> {
-    answer.split(|&byte| byte == 0).filter(|piece| !piece.is_empty())
+    answer
+        .split(|&byte| byte == 0)
+        .filter(|piece| !piece.is_empty())
 }
 
 /// Reads `:<mode> <mode> <object> <object> <status>` NUL `<path>` NUL, with a second path for renames.
@@ -190,13 +244,23 @@ pub(super) fn parse_raw(answer: &[u8]) -> Result<Vec<RawChange>, WorkspaceError>
     let mut changes = Vec::new();
     while let Some(head) = pieces.next() {
         let head = String::from_utf8_lossy(head);
-        let wrong = || WorkspaceError::Answer { what: "diff-tree", answer: head.to_string() };
+        let wrong = || WorkspaceError::Answer {
+            what: "diff-tree",
+            answer: head.to_string(),
+        };
         let mut words = head.trim_start_matches(':').split(' ');
         let (_, new_mode) = (words.next(), words.next().ok_or_else(wrong)?);
         let (_, new_object) = (words.next(), words.next().ok_or_else(wrong)?);
-        let status = *words.next().and_then(|word| word.as_bytes().first()).ok_or_else(wrong)?;
+        let status = *words
+            .next()
+            .and_then(|word| word.as_bytes().first())
+            .ok_or_else(wrong)?;
         let first = pieces.next().ok_or_else(wrong)?.to_vec();
-        let second = if matches!(status, b'R' | b'C') { Some(pieces.next().ok_or_else(wrong)?.to_vec()) } else { None };
+        let second = if matches!(status, b'R' | b'C') {
+            Some(pieces.next().ok_or_else(wrong)?.to_vec())
+        } else {
+            None
+        };
         let (from, path) = match second {
             Some(path) => (Some(first), path),
             None => (None, first),

@@ -19,17 +19,17 @@ const BRANCH: &str = "main";
 
 /// What an attempt starts from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Prepared {
+pub struct Prepared {
     /// The workspace's folder, checked out.
-    pub(crate) workspace: PathBuf,
+    pub workspace: PathBuf,
     /// The commit that is checked out; the result must build on it.
-    pub(crate) commit: CommitId,
+    pub commit: CommitId,
 }
 
 impl JobRepository {
     /// Merges `inputs` and checks the result out for an attempt. Done already, it gives the same answer and does not
     /// touch the workspace: a worker may be at work there.
-    pub(crate) async fn prepare(
+    pub async fn prepare(
         &self,
         subtask: &SubtaskId,
         attempt: Attempt,
@@ -46,44 +46,77 @@ impl JobRepository {
         };
         let workspace = self.workspace(subtask, attempt);
         if !exists(&workspace).await? {
-            let new = self.scratch().await?.join(format!("work-{subtask}-{attempt}"));
+            let new = self
+                .scratch()
+                .await?
+                .join(format!("work-{subtask}-{attempt}"));
             remove_tree(&new).await?;
             make_folder(&new).await?;
             self.check_out(&new, &name).await?;
             make_folder(&self.folder.join("work")).await?;
-            tokio::fs::rename(&new, &workspace).await.map_err(io_error("move into place", &workspace))?;
+            tokio::fs::rename(&new, &workspace)
+                .await
+                .map_err(io_error("move into place", &workspace))?;
         }
         Ok(Prepared { workspace, commit })
     }
 
     /// What [`JobRepository::prepare`] gave this attempt.
-    pub(super) async fn prepared(&self, subtask: &SubtaskId, attempt: Attempt) -> Result<Option<CommitId>, WorkspaceError> {
+    pub(super) async fn prepared(
+        &self,
+        subtask: &SubtaskId,
+        attempt: Attempt,
+    ) -> Result<Option<CommitId>, WorkspaceError> {
         self.resolve(&prepared_ref(subtask, attempt)).await
     }
 
     /// Removes an attempt's workspace; gone already is fine.
-    pub(crate) async fn discard(&self, subtask: &SubtaskId, attempt: Attempt) -> Result<(), WorkspaceError> {
+    pub async fn discard(
+        &self,
+        subtask: &SubtaskId,
+        attempt: Attempt,
+    ) -> Result<(), WorkspaceError> {
         remove_tree(&self.workspace(subtask, attempt)).await
     }
 
     /// The folder of an attempt's workspace.
-    pub(crate) fn workspace(&self, subtask: &SubtaskId, attempt: Attempt) -> PathBuf {
-        self.folder.join("work").join(format!("{subtask}-{attempt}"))
+    pub fn workspace(&self, subtask: &SubtaskId, attempt: Attempt) -> PathBuf {
+        self.folder
+            .join("work")
+            .join(format!("{subtask}-{attempt}"))
     }
 
     async fn check_out(&self, folder: &Path, name: &str) -> Result<(), WorkspaceError> {
         self.init(folder, &["--initial-branch=main"]).await?;
         let here = || self.git.inside(folder);
         here()
-            .args(["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--update-shallow", HISTORY_DEPTH, "--"])
+            .args([
+                "fetch",
+                "--quiet",
+                "--no-tags",
+                "--no-write-fetch-head",
+                "--update-shallow",
+                "--update-head-ok",
+                HISTORY_DEPTH,
+                "--",
+            ])
             .arg(self.path())
             .arg(format!("{name}:refs/heads/{BRANCH}"))
             .run()
             .await?;
         // The agent runs without any settings of this machine, so it needs a name to commit under.
-        here().args(["config", "user.name", AUTHOR_NAME]).run().await?;
-        here().args(["config", "user.email", AUTHOR_EMAIL]).run().await?;
-        here().args(["reset", "--quiet", "--hard", BRANCH]).run().await?;
+        here()
+            .args(["config", "user.name", AUTHOR_NAME])
+            .run()
+            .await?;
+        here()
+            .args(["config", "user.email", AUTHOR_EMAIL])
+            .run()
+            .await?;
+        here()
+            .args(["reset", "--quiet", "--hard", BRANCH])
+            .run()
+            .await?;
         Ok(())
     }
 }
