@@ -27,7 +27,9 @@ pub struct PlanFile {
 impl PlanFile {
     /// The plan alone.
     pub fn into_plan(self) -> PlanSpec {
-        PlanSpec { subtasks: self.subtasks }
+        PlanSpec {
+            subtasks: self.subtasks,
+        }
     }
 }
 
@@ -71,16 +73,31 @@ impl fmt::Display for FixedError {
 /// # Errors
 /// [`FixedError`] says where the text is wrong and why.
 pub fn parse(name: &str, text: &str, format: Format) -> Result<PlanFile, FixedError> {
-    let error = |line, column, message| FixedError { name: name.to_owned(), line, column, message };
+    let error = |line, column, message| FixedError {
+        name: name.to_owned(),
+        line,
+        column,
+        message,
+    };
     if text.len() > MAX_TEXT_BYTES {
-        return Err(error(None, None, format!("a plan has at most {} MiB", MAX_TEXT_BYTES >> 20)));
+        return Err(error(
+            None,
+            None,
+            format!("a plan has at most {} MiB", MAX_TEXT_BYTES >> 20),
+        ));
     }
     match format {
         Format::Json => serde_json::from_str(text).map_err(|wrong| {
             // serde_json ends its message with the place, which we say ourselves, in front.
             let all = wrong.to_string();
-            let message = all.rsplit_once(" at line ").map_or(all.as_str(), |(head, _)| head);
-            error(Some(wrong.line()), Some(wrong.column().max(1)), message.to_owned())
+            let message = all
+                .rsplit_once(" at line ")
+                .map_or(all.as_str(), |(head, _)| head);
+            error(
+                Some(wrong.line()),
+                Some(wrong.column().max(1)),
+                message.to_owned(),
+            )
         }),
         Format::Toml => toml::from_str(text).map_err(|wrong| {
             let (line, column) = match wrong.span() {
@@ -90,14 +107,22 @@ pub fn parse(name: &str, text: &str, format: Format) -> Result<PlanFile, FixedEr
                 }
                 None => (None, None),
             };
-            error(line, column, wrong.message().lines().collect::<Vec<_>>().join("; "))
+            error(
+                line,
+                column,
+                wrong.message().lines().collect::<Vec<_>>().join("; "),
+            )
         }),
     }
 }
 
 /// Line and column, from 1, of a byte; columns count characters.
 fn position(text: &str, byte: usize) -> (usize, usize) {
-    let before: String = text.char_indices().take_while(|(at, _)| *at < byte).map(|(_, c)| c).collect();
+    let before: String = text
+        .char_indices()
+        .take_while(|(at, _)| *at < byte)
+        .map(|(_, c)| c)
+        .collect();
     let line = before.matches('\n').count() + 1;
     let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
     (line, column)
@@ -139,16 +164,40 @@ limits = { time_seconds = 60 }
     #[test]
     fn an_error_names_file_line_and_column() {
         for (name, text, expected) in [
-            ("p.toml", "[[subtasks]]\nid = \"a\"\npromt = \"x\"\n", "p.toml:3:1: unknown field `promt`, expected one of"),
-            ("p.toml", "[[subtasks]]\nid = \"a\"\n", "p.toml:1:1: missing field `prompt`"),
-            ("p.toml", "[[subtasks]]\nid = 7\nprompt = \"x\"", "p.toml:2:6: invalid type: integer `7`, expected a string"),
+            (
+                "p.toml",
+                "[[subtasks]]\nid = \"a\"\npromt = \"x\"\n",
+                "p.toml:3:1: unknown field `promt`, expected one of",
+            ),
+            (
+                "p.toml",
+                "[[subtasks]]\nid = \"a\"\n",
+                "p.toml:1:1: missing field `prompt`",
+            ),
+            (
+                "p.toml",
+                "[[subtasks]]\nid = 7\nprompt = \"x\"",
+                "p.toml:2:6: invalid type: integer `7`, expected a string",
+            ),
             ("p.toml", "goal = \"é\" x", "p.toml:1:12: "),
             ("p.toml", "", "p.toml:1:1: missing field `subtasks`"),
-            ("p.json", "{\"subtasks\":[\n {\"id\":\"a\",}]}", "p.json:2:12: trailing comma"),
-            ("p.json", "{\"subtasks\":[{\"id\":\"a\",\"prompt\":\"x\",\"after\":[]}]}", "p.json:1:"),
+            (
+                "p.json",
+                "{\"subtasks\":[\n {\"id\":\"a\",}]}",
+                "p.json:2:12: trailing comma",
+            ),
+            (
+                "p.json",
+                "{\"subtasks\":[{\"id\":\"a\",\"prompt\":\"x\",\"after\":[]}]}",
+                "p.json:1:",
+            ),
             ("p.json", "", "p.json:1:1: EOF while parsing a value"),
         ] {
-            let format = if name.ends_with("json") { Format::Json } else { Format::Toml };
+            let format = if name.ends_with("json") {
+                Format::Json
+            } else {
+                Format::Toml
+            };
             let error = parse(name, text, format).unwrap_err().to_string();
             assert!(error.starts_with(expected), "{error:?} is not {expected:?}");
         }

@@ -37,7 +37,9 @@ pub struct Outline {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OutlineError {
     /// There are no words in it.
-    #[error("the outline is empty: write one paragraph, or a Markdown list with one item for each subtask")]
+    #[error(
+        "the outline is empty: write one paragraph, or a Markdown list with one item for each subtask"
+    )]
     Empty,
     /// It is too long to be read.
     #[error("an outline has at most {} MiB", MAX_TEXT_BYTES >> 20)]
@@ -61,11 +63,16 @@ pub fn parse(text: &str) -> Result<Outline, OutlineError> {
         return single(&context);
     }
     let ids = name(&read.items);
-    let goal = first_line(&context).or_else(|| read.items.first().map(|item| item.title.clone())).unwrap_or_default();
+    let goal = first_line(&context)
+        .or_else(|| read.items.first().map(|item| item.title.clone()))
+        .unwrap_or_default();
     let subtasks = read.items.iter().enumerate().map(|(i, item)| {
         let mut depends_on = Vec::new();
         let parent = item.parent.and_then(|parent| ids.get(parent)).cloned();
-        for dependency in parent.into_iter().chain(item.after.iter().map(|name| find(name, &ids, &read.items))) {
+        for dependency in parent
+            .into_iter()
+            .chain(item.after.iter().map(|name| find(name, &ids, &read.items)))
+        {
             if !depends_on.contains(&dependency) {
                 depends_on.push(dependency);
             }
@@ -78,16 +85,30 @@ pub fn parse(text: &str) -> Result<Outline, OutlineError> {
             ..SubtaskSpec::default()
         }
     });
-    Ok(Outline { goal, plan: PlanSpec { subtasks: subtasks.collect() } })
+    Ok(Outline {
+        goal,
+        plan: PlanSpec {
+            subtasks: subtasks.collect(),
+        },
+    })
 }
 
 /// A text without items.
 fn single(context: &str) -> Result<Outline, OutlineError> {
     let goal = first_line(context).ok_or(OutlineError::Empty)?;
     let id = slug(&goal).unwrap_or_else(|| "task".to_owned());
-    let subtask =
-        SubtaskSpec { id, title: Some(shorten(&goal)), prompt: context.to_owned(), ..SubtaskSpec::default() };
-    Ok(Outline { goal, plan: PlanSpec { subtasks: vec![subtask] } })
+    let subtask = SubtaskSpec {
+        id,
+        title: Some(shorten(&goal)),
+        prompt: context.to_owned(),
+        ..SubtaskSpec::default()
+    };
+    Ok(Outline {
+        goal,
+        plan: PlanSpec {
+            subtasks: vec![subtask],
+        },
+    })
 }
 
 /// One item as it was read.
@@ -106,11 +127,15 @@ struct Item {
 impl Item {
     fn prompt(&self, context: &str) -> String {
         let body = self.body.join("\n");
-        let own = format!("{}\n{}", self.line, body.trim_end()).trim().to_owned();
+        let own = format!("{}\n{}", self.line, body.trim_end())
+            .trim()
+            .to_owned();
         if context.is_empty() {
             return own;
         }
-        format!("This is one part of a larger job:\n\n{context}\n\nYour part, and only this:\n\n{own}")
+        format!(
+            "This is one part of a larger job:\n\n{context}\n\nYour part, and only this:\n\n{own}"
+        )
     }
 }
 
@@ -135,7 +160,9 @@ fn read(text: &str) -> Result<Read, OutlineError> {
     let mut fence: Option<&str> = None;
     for line in text.lines() {
         let (indent, rest) = indentation(line);
-        let marks = ["```", "~~~"].into_iter().find(|mark| rest.starts_with(mark));
+        let marks = ["```", "~~~"]
+            .into_iter()
+            .find(|mark| rest.starts_with(mark));
         let in_code = fence.is_some();
         match fence {
             None => fence = marks,
@@ -151,7 +178,11 @@ fn read(text: &str) -> Result<Read, OutlineError> {
                     return Err(OutlineError::TooManyItems);
                 }
                 let item = new_item(content, open.last().map(|last| last.item));
-                open.push(Open { indent, content: indent + width, item: read.items.len() });
+                open.push(Open {
+                    indent,
+                    content: indent + width,
+                    item: read.items.len(),
+                });
                 current = Some(read.items.len());
                 read.items.push(item);
                 continue;
@@ -180,9 +211,15 @@ fn read(text: &str) -> Result<Read, OutlineError> {
 fn new_item(content: &str, parent: Option<usize>) -> Item {
     let mut text = content.trim();
     for check_box in ["[ ]", "[x]", "[X]"] {
-        text = text.strip_prefix(check_box).map_or(text, str::trim_start);
+        let rest = text.strip_prefix(check_box);
+        if let Some(rest) = rest.filter(|rest| rest.starts_with([' ', '\t'])) {
+            text = rest.trim_start();
+        }
     }
-    let mut item = Item { parent, ..Item::default() };
+    let mut item = Item {
+        parent,
+        ..Item::default()
+    };
     if let Some((id, rest)) = leading_id(text) {
         item.id = Some(id.to_owned());
         text = rest;
@@ -207,14 +244,24 @@ fn new_item(content: &str, parent: Option<usize>) -> Item {
 fn indentation(line: &str) -> (usize, &str) {
     let rest = line.trim_start_matches([' ', '\t']);
     let blank = line.get(..line.len() - rest.len()).unwrap_or_default();
-    let columns = blank.chars().fold(0, |column, c| if c == '\t' { (column / TAB + 1) * TAB } else { column + 1 });
+    let columns = blank.chars().fold(0, |column, c| {
+        if c == '\t' {
+            (column / TAB + 1) * TAB
+        } else {
+            column + 1
+        }
+    });
     (columns, rest.trim_end())
 }
 
 /// The line less at most `columns` columns of blanks.
 fn outdent(line: &str, columns: usize) -> String {
     let (indent, rest) = indentation(line);
-    if rest.is_empty() { String::new() } else { format!("{}{rest}", " ".repeat(indent.saturating_sub(columns))) }
+    if rest.is_empty() {
+        String::new()
+    } else {
+        format!("{}{rest}", " ".repeat(indent.saturating_sub(columns)))
+    }
 }
 
 /// The width of a list marker with its blank, and what follows (CommonMark 0.31 §5.2).
@@ -237,7 +284,10 @@ fn item_marker(line: &str) -> Option<(usize, &str)> {
 /// `* * *` and the like (CommonMark 0.31 §4.1).
 fn is_rule(line: &str) -> bool {
     let marks: String = line.chars().filter(|c| !c.is_whitespace()).collect();
-    marks.len() >= 3 && ['-', '*', '_'].iter().any(|&mark| marks.chars().all(|c| c == mark))
+    marks.len() >= 3
+        && ['-', '*', '_']
+            .iter()
+            .any(|&mark| marks.chars().all(|c| c == mark))
 }
 
 fn is_heading(line: &str) -> bool {
@@ -252,7 +302,13 @@ fn after_note(line: &str) -> Option<Vec<String>> {
     if !word.trim().eq_ignore_ascii_case("after") {
         return None;
     }
-    Some(names.split(',').map(|name| plain(name.trim())).filter(|name| !name.is_empty()).collect())
+    Some(
+        names
+            .split(',')
+            .map(|name| plain(name.trim()))
+            .filter(|name| !name.is_empty())
+            .collect(),
+    )
 }
 
 /// A title that ends with `(after: a, b)`.
@@ -283,7 +339,9 @@ fn plain(text: &str) -> String {
 }
 
 fn first_line(text: &str) -> Option<String> {
-    text.lines().map(|line| plain(line.trim_start_matches(['#', '>', ' ']))).find(|line| !line.is_empty())
+    text.lines()
+        .map(|line| plain(line.trim_start_matches(['#', '>', ' '])))
+        .find(|line| !line.is_empty())
 }
 
 fn shorten(title: &str) -> String {
@@ -296,7 +354,10 @@ fn shorten(title: &str) -> String {
 /// An id from a title; none if there is no letter or digit of ASCII in it.
 fn slug(title: &str) -> Option<String> {
     let mut slug = String::new();
-    for word in title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()) {
+    for word in title
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+    {
         let room = MAX_SLUG.saturating_sub(slug.len() + 1);
         if slug.is_empty() {
             slug.extend(word.chars().take(MAX_SLUG));
@@ -340,9 +401,18 @@ fn find(name: &str, ids: &[String], items: &[Item]) -> String {
     if ids.iter().any(|id| id == name) {
         return name.to_owned();
     }
-    let Some(wanted) = slug(name) else { return name.to_owned() };
-    let titles = || items.iter().map(|item| slug(&item.title).unwrap_or_default());
+    let Some(wanted) = slug(name) else {
+        return name.to_owned();
+    };
+    let titles = || {
+        items
+            .iter()
+            .map(|item| slug(&item.title).unwrap_or_default())
+    };
     let exact = titles().position(|title| title == wanted);
-    let found = exact.or_else(|| ids.iter().position(|id| *id == wanted)).and_then(|i| ids.get(i)).cloned();
+    let found = exact
+        .or_else(|| ids.iter().position(|id| *id == wanted))
+        .and_then(|i| ids.get(i))
+        .cloned();
     found.unwrap_or(wanted)
 }

@@ -9,27 +9,52 @@ use super::*;
 /// One line per subtask: `id <- dependencies`.
 fn shape(text: &str) -> Vec<String> {
     let plan = parse(text).unwrap().plan;
-    plan.subtasks.iter().map(|s| format!("{} <- {}", s.id, s.depends_on.join(" ")).trim_end().to_owned()).collect()
+    plan.subtasks
+        .iter()
+        .map(|s| {
+            format!("{} <- {}", s.id, s.depends_on.join(" "))
+                .trim_end()
+                .to_owned()
+        })
+        .collect()
 }
 
 #[test]
 fn items_become_subtasks_and_nesting_dependencies() {
     for (text, expected) in [
-        ("- Write the API\n- Write tests", &["write-the-api <-", "write-tests <-"][..]),
-        ("* A\n  * B\n    * C\n  * D\n* E", &["a <-", "b <- a", "c <- b", "d <- a", "e <-"]),
+        (
+            "- Write the API\n- Write tests",
+            &["write-the-api <-", "write-tests <-"][..],
+        ),
+        (
+            "* A\n  * B\n    * C\n  * D\n* E",
+            &["a <-", "b <- a", "c <- b", "d <- a", "e <-"],
+        ),
         ("1. A\n   1) B\n2. C", &["a <-", "b <- a", "c <-"]),
         ("- A\n\t- B\n\t\t- C", &["a <-", "b <- a", "c <- b"]),
         ("- A\n- A\n- a!", &["a <-", "a-2 <-", "a-3 <-"]),
         ("- [ ] A\n- [x] B", &["a <-", "b <-"]),
-        ("- [api] Build\n- Test it [tests]\n- Docs [docs] (after: api, tests)", &["api <-", "tests <-", "docs <- api tests"]),
+        (
+            "- [api] Build\n- Test it [tests]\n- Docs [docs] (after: api, tests)",
+            &["api <-", "tests <-", "docs <- api tests"],
+        ),
         ("- A\n- A-2\n- A", &["a <-", "a-2 <-", "a-3 <-"]),
-        ("- Write the API\n- Docs\n  after: write the api", &["write-the-api <-", "docs <- write-the-api"]),
+        (
+            "- Write the API\n- Docs\n  after: write the api",
+            &["write-the-api <-", "docs <- write-the-api"],
+        ),
         ("- A\n  - B\n    After: A, A", &["a <-", "b <- a"]),
         ("- A\n- B (after: nope)", &["a <-", "b <- nope"]),
-        ("- [x](http://x) link\n- [docs]: no id", &["x-http-x-link <-", "docs-no-id <-"]),
+        (
+            "- [x](http://x) link\n- [docs]: no id",
+            &["x-http-x-link <-", "docs-no-id <-"],
+        ),
         ("- новое\n- другое", &["step-1 <-", "step-2 <-"]),
         ("- A\n---\n* * *\n-\n-B", &["a <-"]),
-        ("```\n- not an item\n```\n- A\n  ```\n  - neither\n  after: x\n  ```", &["a <-"]),
+        (
+            "```\n- not an item\n```\n- A\n  ```\n  - neither\n  after: x\n  ```",
+            &["a <-"],
+        ),
         ("just one thing to do", &["just-one-thing-to-do <-"]),
         ("2024. was a year", &["was-a-year <-"]),
     ] {
@@ -65,8 +90,15 @@ No network.
         "This is one part of a larger job:\n\n# User management\n\nUse **Python**.\n\n## Rules\nNo network.\n\n\
          Your part, and only this:\n\nWrite the *API*\nKeep it small.\n\n    code stays indented"
     );
-    assert!(prompt(1).ends_with("only this:\n\nTests\nRight below.\n\nAlso below."), "{}", prompt(1));
-    assert_eq!(outline.plan.subtasks[0].title.as_deref(), Some("Write the API"));
+    assert!(
+        prompt(1).ends_with("only this:\n\nTests\nRight below.\n\nAlso below."),
+        "{}",
+        prompt(1)
+    );
+    assert_eq!(
+        outline.plan.subtasks[0].title.as_deref(),
+        Some("Write the API")
+    );
     assert_eq!(outline.plan.subtasks[0].depends_on, ["none-such"]);
 }
 
@@ -74,7 +106,9 @@ No network.
 fn a_text_without_items_is_one_subtask() {
     let outline = parse("# Fix the login\n\nIt fails for *long* names.\n").unwrap();
     assert_eq!(outline.goal, "Fix the login");
-    let [only] = &outline.plan.subtasks[..] else { panic!("not one") };
+    let [only] = &outline.plan.subtasks[..] else {
+        panic!("not one")
+    };
     assert_eq!(only.id, "fix-the-login");
     assert_eq!(only.prompt, "# Fix the login\n\nIt fails for *long* names.");
 }
@@ -88,7 +122,9 @@ fn a_goal_without_context_is_the_first_item() {
 fn long_titles_are_cut_but_the_prompt_is_whole() {
     let line = "word ".repeat(60);
     let outline = parse(&format!("- {line}")).unwrap();
-    let [only] = &outline.plan.subtasks[..] else { panic!("not one") };
+    let [only] = &outline.plan.subtasks[..] else {
+        panic!("not one")
+    };
     assert_eq!(only.title.as_deref().unwrap().chars().count(), 80);
     assert_eq!(only.prompt, line.trim());
     assert!(only.id.len() <= MAX_SLUG);
@@ -99,16 +135,37 @@ fn nothing_to_read_and_too_much_are_errors() {
     for text in ["", "  \n\t\n", "#\n", "***\n"] {
         assert_eq!(parse(text), Err(OutlineError::Empty), "{text:?}");
     }
-    assert_eq!(parse(&"x".repeat(MAX_TEXT_BYTES + 1)), Err(OutlineError::TooLong));
-    assert_eq!(parse(&"- a\n".repeat(MAX_ITEMS + 1)), Err(OutlineError::TooManyItems));
+    assert_eq!(
+        parse(&"x".repeat(MAX_TEXT_BYTES + 1)),
+        Err(OutlineError::TooLong)
+    );
+    assert_eq!(
+        parse(&"- a\n".repeat(MAX_ITEMS + 1)),
+        Err(OutlineError::TooManyItems)
+    );
 }
 
 #[test]
 fn what_the_plan_check_refuses_is_told_by_it() {
     let check = |text: &str| Plan::validate(parse(text).unwrap().plan, &Bounds::default());
-    assert!(check("- A (after: B)\n- B (after: A)").unwrap_err().to_string().contains("wait for each other"));
-    assert!(check("- Write it\n- B (after: writ it)").unwrap_err().to_string().contains("did you mean \"write-it\"?"));
-    assert!(check("- [a] x\n- [a] y").unwrap_err().to_string().contains("ids must be unique"));
+    assert!(
+        check("- A (after: B)\n- B (after: A)")
+            .unwrap_err()
+            .to_string()
+            .contains("wait for each other")
+    );
+    assert!(
+        check("- Write it\n- B (after: writ it)")
+            .unwrap_err()
+            .to_string()
+            .contains("did you mean \"write-it\"?")
+    );
+    assert!(
+        check("- [a] x\n- [a] y")
+            .unwrap_err()
+            .to_string()
+            .contains("ids must be unique")
+    );
 }
 
 proptest! {
