@@ -32,7 +32,11 @@ impl Api {
         Self {
             url: url.trim_end_matches('/').to_owned(),
             token: token.map(str::to_owned),
-            client: Client::builder().no_proxy().read_timeout(CALL).build().expect("a client can be made"),
+            client: Client::builder()
+                .no_proxy()
+                .read_timeout(CALL)
+                .build()
+                .expect("a client can be made"),
         }
     }
 
@@ -52,7 +56,6 @@ impl Api {
     }
 
     /// A request to be completed by the caller.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.url));
         match &self.token {
@@ -91,7 +94,10 @@ impl Api {
 /// # Panics
 /// When there is no answer.
 pub async fn answer(request: RequestBuilder) -> Response {
-    request.send().await.unwrap_or_else(|error| panic!("no answer: {error:?}"))
+    request
+        .send()
+        .await
+        .unwrap_or_else(|error| panic!("no answer: {error:?}"))
 }
 
 /// The JSON of an answer that must have `status`.
@@ -100,7 +106,11 @@ pub async fn answer(request: RequestBuilder) -> Response {
 /// When it has another, or no JSON.
 pub async fn json(response: Response, status: StatusCode) -> Value {
     let (got, url) = (response.status(), response.url().clone());
-    let text = response.text().await.unwrap_or_else(|error| panic!("{url}: the answer broke off: {error:?}"));
+    let text = response
+        .text()
+        .await
+        .unwrap_or_else(|error| panic!("{url}: the answer broke off: {error:?}"));
     assert_eq!(got, status, "{url} answered {text}");
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{url} answered no JSON ({error}): {text}"))
+    serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{url} answered no JSON ({error}): {text}"))
 }

@@ -4,10 +4,10 @@
 //! wait for a value with a deadline, and proof that nothing is left behind. Nothing of the product is replaced or mocked; the
 //! harness talks to it like any user, over HTTP and the command line. It fails by panicking, since only tests use it.
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a harness for tests fails by failing the test"
+    clippy::print_stderr,
+    reason = "a harness for tests fails by failing the test, and shows why"
 )]
 
 pub mod captain;

@@ -24,8 +24,15 @@ impl Model {
     /// # Panics
     /// When loopback or a scenario cannot be used.
     pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
-        let url = format!("http://{}/v1", listener.local_addr().expect("a bound socket has an address"));
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("loopback has a free port");
+        let url = format!(
+            "http://{}/v1",
+            listener
+                .local_addr()
+                .expect("a bound socket has an address")
+        );
         let library = Library::load(&shipped_scenarios()).expect("the shipped scenarios load");
         let stop = CancellationToken::new();
         let options = Options {

@@ -54,7 +54,13 @@ impl Finished {
     #[must_use]
     #[track_caller]
     pub fn exits(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "stdout:\n{}\nstderr:\n{}", tail(&self.stdout), tail(&self.stderr));
+        assert_eq!(
+            self.code,
+            code,
+            "stdout:\n{}\nstderr:\n{}",
+            tail(&self.stdout),
+            tail(&self.stderr)
+        );
         self
     }
 
@@ -66,7 +72,11 @@ impl Finished {
     #[track_caller]
     pub fn says(self, parts: &[&str]) -> Self {
         for part in parts {
-            assert!(self.stderr.contains(part), "stderr does not say {part:?}:\n{}", tail(&self.stderr));
+            assert!(
+                self.stderr.contains(part),
+                "stderr does not say {part:?}:\n{}",
+                tail(&self.stderr)
+            );
         }
         self
     }
@@ -92,13 +102,19 @@ pub async fn run(mut command: Command, deadline: Duration) -> Finished {
         let watch = Watch::start(pid, deadline);
         let output = child.wait_with_output().expect("a child can be awaited");
         let in_time = watch.end();
-        let stderr = reader.join().expect("the reader ends with the pipe").unwrap_or_default();
+        let stderr = reader
+            .join()
+            .expect("the reader ends with the pipe")
+            .unwrap_or_default();
         let finished = Finished {
             code: code(output.status),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
             stderr: String::from_utf8_lossy(&stderr).into_owned(),
         };
-        assert!(in_time, "{command:?} ran longer than {deadline:?}: {finished:?}");
+        assert!(
+            in_time,
+            "{command:?} ran longer than {deadline:?}: {finished:?}"
+        );
         finished
     });
     task.await.expect("the program ran")
@@ -163,7 +179,11 @@ impl Running {
         let output = folder.join(format!("{name}.log"));
         let open = || {
             let mut options = File::options();
-            options.create(true).append(true).open(&output).expect("the temporary folder is writable")
+            options
+                .create(true)
+                .append(true)
+                .open(&output)
+                .expect("the temporary folder is writable")
         };
         let child = command
             .stdout(open())
@@ -189,7 +209,8 @@ impl Running {
     /// When it has ended.
     #[must_use]
     pub fn identity(&self) -> ProcessIdentity {
-        ProcessIdentity::of(self.pid()).unwrap_or_else(|| panic!("{} has ended:\n{}", self.name, self.log()))
+        ProcessIdentity::of(self.pid())
+            .unwrap_or_else(|| panic!("{} has ended:\n{}", self.name, self.log()))
     }
 
     /// The exit code if it has ended.
@@ -197,7 +218,10 @@ impl Running {
     /// # Panics
     /// When the system cannot say.
     pub fn ended(&mut self) -> Option<i32> {
-        self.child.try_wait().expect("a child can be awaited").map(code)
+        self.child
+            .try_wait()
+            .expect("a child can be awaited")
+            .map(code)
     }
 
     /// Everything it wrote.
@@ -224,7 +248,12 @@ impl Running {
             if let Some(code) = self.ended() {
                 return code;
             }
-            assert!(start.elapsed() < deadline, "{} ignores SIGTERM for {deadline:?}:\n{}", self.name, self.log());
+            assert!(
+                start.elapsed() < deadline,
+                "{} ignores SIGTERM for {deadline:?}:\n{}",
+                self.name,
+                self.log()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

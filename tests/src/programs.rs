@@ -27,15 +27,22 @@ pub fn example(name: &str) -> PathBuf {
 #[must_use]
 pub fn opencode() -> PathBuf {
     let link = project().join(".opencode/bin/opencode");
-    link.canonicalize()
-        .unwrap_or_else(|error| panic!("no opencode at {}: {error}; run `make setup`", link.display()))
+    link.canonicalize().unwrap_or_else(|error| {
+        panic!(
+            "no opencode at {}: {error}; run `make setup`",
+            link.display()
+        )
+    })
 }
 
 /// The root folder of the project.
 #[must_use]
 pub fn project() -> PathBuf {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
-    tests.parent().expect("the package lies in the project").to_owned()
+    tests
+        .parent()
+        .expect("the package lies in the project")
+        .to_owned()
 }
 
 fn built(name: &str) -> PathBuf {

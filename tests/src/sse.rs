@@ -32,9 +32,15 @@ impl Frames {
     /// When the response is no event stream.
     #[must_use]
     pub fn new(response: Response) -> Self {
-        let kind = response.headers().get("content-type").map(|v| v.to_str().unwrap_or_default().to_owned());
+        let kind = response
+            .headers()
+            .get("content-type")
+            .map(|v| v.to_str().unwrap_or_default().to_owned());
         assert!(
-            response.status() == 200 && kind.as_deref().is_some_and(|k| k.starts_with("text/event-stream")),
+            response.status() == 200
+                && kind
+                    .as_deref()
+                    .is_some_and(|k| k.starts_with("text/event-stream")),
             "no event stream: {} {kind:?}",
             response.status()
         );
@@ -87,7 +93,7 @@ fn parse(block: &str) -> Option<Frame> {
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {
-            "id" => id = Some(value.parse().unwrap_or_else(|_| panic!("an id is a number: {value:?}"))),
+            "id" => id = Some(value.parse().expect("an id is a number")),
             "event" => event = Some(value.to_owned()),
             "data" => data.push(value),
             // Comments keep the connection alive; `retry` is for browsers.

@@ -47,5 +47,11 @@ pub async fn until<T: Debug, F: Future<Output = T>>(
 /// # Panics
 /// When `deadline` passes.
 pub async fn until_true(what: &str, deadline: Duration, mut fact: impl FnMut() -> bool) {
-    until(what, deadline, || std::future::ready(fact()), |holds| *holds).await;
+    until(
+        what,
+        deadline,
+        || std::future::ready(fact()),
+        |holds| *holds,
+    )
+    .await;
 }

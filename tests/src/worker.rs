@@ -1,0 +1,206 @@
+//! A worker by hand: `worker serve --card FILE`, without a captain.
+//!
+//! Here because anybody may use a worker directly, and most of what can go wrong with an agent is easiest seen without a
+//! captain in between. Kills the worker and what it started when dropped.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use daemon::state::Endpoint;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::{
+    http::Api,
+    model::{self, Model},
+    process::{Finished, Running, command, run},
+    programs, tree,
+    wait::{SOON, until_true},
+};
+
+/// What a worker is made of before it is started.
+#[derive(Debug)]
+pub struct WorkerBuilder {
+    folder: TempDir,
+    card: Value,
+    args: Vec<String>,
+}
+
+impl Default for WorkerBuilder {
+    fn default() -> Self {
+        let folder = tempfile::tempdir().expect("there is room for a temporary folder");
+        let workspace = folder.path().join("workspace");
+        fs::create_dir(&workspace).expect("the temporary folder is writable");
+        let card = json!({"agent_id": "e2e", "workspace": workspace});
+        Self {
+            folder,
+            card,
+            args: Vec::new(),
+        }
+    }
+}
+
+impl WorkerBuilder {
+    /// A worker whose agent is the real opencode, asking `model`.
+    #[must_use]
+    pub fn opencode(model: &Model) -> Self {
+        let mut builder = Self::default()
+            .arg("--agent-bin")
+            .arg(&programs::opencode().display().to_string());
+        let key = builder.folder.path().join("key");
+        daemon::state::write_private(&key, model::KEY.as_bytes())
+            .expect("the temporary folder is writable");
+        builder.card["api_provider"] = "custom".into();
+        builder.card["base_url"] = model.url().into();
+        builder.card["model"] = "rehearsal".into();
+        builder.card["api_key_file"] = key.display().to_string().into();
+        builder
+    }
+
+    /// A worker that plays `script`, without an agent.
+    #[must_use]
+    pub fn scripted(script: &str) -> Self {
+        let builder = Self::default();
+        let file = builder.folder.path().join("script.json");
+        fs::write(&file, script).expect("the temporary folder is writable");
+        builder
+            .arg("--driver")
+            .arg(&format!("scripted:{}", file.display()))
+    }
+
+    /// Sets a member of the card.
+    #[must_use]
+    pub fn card(mut self, key: &str, value: Value) -> Self {
+        self.card[key] = value;
+        self
+    }
+
+    /// Adds an argument of `worker serve`.
+    #[must_use]
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.args.push(arg.to_owned());
+        self
+    }
+
+    /// The temporary folder, for files that the card names.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The agent's folder, as it is unless the card says otherwise.
+    #[must_use]
+    pub fn workspace(&self) -> PathBuf {
+        self.folder.path().join("workspace")
+    }
+
+    /// The command that starts this worker.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let card = self.folder.path().join("card.json");
+        fs::write(&card, self.card.to_string()).expect("the temporary folder is writable");
+        let mut command = command(&programs::worker(), self.folder.path());
+        command
+            .args(["serve", "--listen", "127.0.0.1:0", "--card"])
+            .arg(card)
+            .arg("--state-dir")
+            .arg(state(&self.folder))
+            .args(&self.args);
+        command
+    }
+
+    /// Runs the worker, which must end by itself: for everything that must not start.
+    pub async fn fails(self) -> Finished {
+        run(self.command(), SOON).await
+    }
+
+    /// Starts the worker and waits until it is ready.
+    ///
+    /// # Panics
+    /// When it is not ready in time.
+    pub async fn start(self) -> Worker {
+        let mut process = Running::start(self.command(), "worker", self.folder.path());
+        let state = state(&self.folder);
+        until_true("the worker's endpoint file", SOON, || {
+            assert_eq!(
+                process.ended(),
+                None,
+                "the worker ended:\n{}",
+                process.log()
+            );
+            state.join("endpoint.json").exists()
+        })
+        .await;
+        let endpoint = Endpoint::read(&state)
+            .expect("the endpoint file is readable")
+            .expect("and there");
+        let api = Api::new(&endpoint.url, None);
+        let mut worker = Worker {
+            process,
+            folder: self.folder,
+            api,
+        };
+        if !self.args.iter().any(|a| a == "--no-auth") {
+            worker.api = worker.api.with_token(Some(&worker.token(&[]).await));
+        }
+        worker
+    }
+}
+
+fn state(folder: &TempDir) -> PathBuf {
+    folder.path().join("state")
+}
+
+/// A running worker.
+#[derive(Debug)]
+pub struct Worker {
+    /// The supervisor process.
+    pub process: Running,
+    folder: TempDir,
+    api: Api,
+}
+
+impl Worker {
+    /// Its HTTP interface, with a token.
+    #[must_use]
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// The agent's folder.
+    #[must_use]
+    pub fn workspace(&self) -> PathBuf {
+        self.folder.path().join("workspace")
+    }
+
+    /// The temporary folder with everything of this worker.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A token minted by `worker token`.
+    pub async fn token(&self, args: &[&str]) -> String {
+        let mut mint = command(&programs::worker(), self.folder.path());
+        mint.arg("token")
+            .arg("--state-dir")
+            .arg(state(&self.folder))
+            .args(args);
+        run(mint, Duration::from_secs(10))
+            .await
+            .exits(0)
+            .stdout
+            .trim()
+            .to_owned()
+    }
+
+    /// Every process that this worker started and that is still there, the supervisor included.
+    #[must_use]
+    pub fn processes(&self) -> Vec<daemon::process::ProcessIdentity> {
+        tree::descendants(self.process.pid())
+    }
+}
