@@ -1,5 +1,6 @@
 //! Skeleton.
 
 pub mod config;
+pub mod engine;
 pub mod planner;
 pub mod workspace;

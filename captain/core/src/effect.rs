@@ -62,8 +62,8 @@ pub enum Effect {
     },
     /// Put the job's result together. Answered by `job.completed` or `job.failed`.
     Finish {
-        /// The results of all subtasks, dependencies first.
-        order: Vec<(SubtaskId, CommitId)>,
+        /// The results of the subtasks that nothing depends on, in dependency order: together they hold all.
+        leaves: Vec<(SubtaskId, CommitId)>,
     },
 }
 

@@ -5,74 +5,29 @@
 //! Nothing else changes a [`Job`]. An event that does not fit is refused as a whole and must not be stored.
 
 mod decide;
+mod error;
+mod owed;
 #[cfg(test)]
 mod properties;
+mod steps;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 pub use decide::RetryDelay;
+pub use error::ApplyError;
 
 use crate::aggregate::Artifacts;
 use crate::effect::Effect;
 use crate::event::JobEvent;
-use crate::ids::{Attempt, CommitId, JobId, SubtaskId, WorkerId};
-use crate::job::{AttemptRecord, Contact, Job, JobState, Subtask, SubtaskState, after};
+use crate::ids::{Attempt, JobId};
+use crate::job::{Contact, Job, JobState, SubtaskState, after};
 use crate::outcome::{Outcome, StopReason};
-use crate::plan::{Plan, PlanErrors};
-
-/// Why an event does not fit a job. The job is unchanged then.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ApplyError {
-    /// The job has ended: its first terminal state stands.
-    #[error("{event}: the job has already ended as {state}")]
-    Terminal {
-        /// The event's name.
-        event: &'static str,
-        /// The job's state.
-        state: &'static str,
-    },
-    /// The report is of an attempt that is not the one under way.
-    #[error("{event}: attempt {attempt} at subtask {subtask} is not the one under way")]
-    Stale {
-        /// The event's name.
-        event: &'static str,
-        /// The subtask it names.
-        subtask: SubtaskId,
-        /// The attempt it names.
-        attempt: Attempt,
-    },
-    /// The event cannot happen in this state; a repeated report is the usual reason.
-    #[error("{event} cannot happen while {what} is {state}")]
-    Unexpected {
-        /// The event's name.
-        event: &'static str,
-        /// The job or the subtask.
-        what: String,
-        /// Its state.
-        state: &'static str,
-    },
-    /// There is no such subtask.
-    #[error("{event}: there is no subtask {subtask}")]
-    UnknownSubtask {
-        /// The event's name.
-        event: &'static str,
-        /// The subtask it names.
-        subtask: SubtaskId,
-    },
-    /// The plan is not valid.
-    #[error("the plan is not valid")]
-    Plan(#[source] PlanErrors),
-    /// The first event of a job is not its submission.
-    #[error("a job's log must begin with job.submitted, not with {event}")]
-    NotSubmitted {
-        /// The event's name.
-        event: &'static str,
-    },
-}
+use crate::plan::Plan;
+use steps::{first_state, is_attempt_over, is_with_worker};
 
 impl Job {
     /// A new job from its first event.
@@ -169,13 +124,16 @@ impl Job {
             }
             JobEvent::JobIntegrating => {
                 if self.state != JobState::Running
-                    || self.done_in_order().len() < self.subtasks.len()
+                    || !self
+                        .subtasks
+                        .values()
+                        .all(|one| matches!(one.state, SubtaskState::Done { .. }))
                 {
                     return Err(unexpected);
                 }
                 self.state = JobState::Integrating;
                 vec![Effect::Finish {
-                    order: self.done_in_order(),
+                    leaves: self.results_of_leaves(),
                 }]
             }
             JobEvent::JobCancelRequested { reason } => {
@@ -229,6 +187,9 @@ impl Job {
             }
 
             JobEvent::SubtaskStarted { subtask, attempt } => {
+                if self.state != JobState::Running {
+                    return Err(unexpected);
+                }
                 let deadline = self.limit_of(subtask).map(|seconds| after(now, seconds));
                 let record = self.new_attempt(subtask, *attempt, now, deadline);
                 let one = self.subtask_in(event, subtask, |state| {
@@ -426,27 +387,6 @@ impl Job {
         Ok(effects)
     }
 
-    /// All effects that are owed in the present state, for a captain that has just read the job back.
-    pub fn pending_effects(&self) -> Vec<Effect> {
-        match &self.state {
-            JobState::Planning { problems } if problems.is_empty() => vec![Effect::MakePlan],
-            JobState::Integrating => vec![Effect::Finish {
-                order: self.done_in_order(),
-            }],
-            JobState::Running | JobState::Cancelling { .. } => {
-                let plan = self.plan.iter();
-                plan.flat_map(Plan::ids)
-                    .filter_map(|id| self.owed(id))
-                    .collect()
-            }
-            JobState::Planning { .. }
-            | JobState::AwaitingApproval
-            | JobState::Completed { .. }
-            | JobState::Failed { .. }
-            | JobState::Cancelled => Vec::new(),
-        }
-    }
-
     /// The one place that drops what comes too late: after the job's end, or from another attempt than the one under
     /// way. While the job is being stopped an attempt may still show output, but only `worker.stopped` moves it.
     fn admit(&self, event: &JobEvent) -> Result<(), ApplyError> {
@@ -478,216 +418,4 @@ impl Job {
         }
         Ok(())
     }
-
-    fn end_attempt(
-        &mut self,
-        now: Timestamp,
-        event: &JobEvent,
-        subtask: &SubtaskId,
-        attempt: Attempt,
-        outcome: &Outcome,
-    ) -> Result<Vec<Effect>, ApplyError> {
-        let one = self.subtask_in(event, subtask, SubtaskState::is_active)?;
-        let had_worker = one.state != SubtaskState::Merging;
-        let next = if *outcome == Outcome::Completed {
-            if !is_with_worker(&one.state) {
-                return Err(self.unexpected(event));
-            }
-            SubtaskState::Merging
-        } else {
-            SubtaskState::AttemptOver {
-                outcome: outcome.clone(),
-            }
-        };
-        one.close(now, outcome);
-        one.enter(now, next);
-        let worker = WorkerId::of(&self.id, subtask, attempt);
-        let stop = had_worker.then(|| Effect::StopWorker {
-            subtask: subtask.clone(),
-            attempt,
-            worker,
-        });
-        Ok(stop.into_iter().chain(self.owed(subtask)).collect())
-    }
-
-    /// The effect that one subtask owes in the present state.
-    fn owed(&self, id: &SubtaskId) -> Option<Effect> {
-        let one = self.subtasks.get(id)?;
-        let record = one.current()?;
-        let (subtask, attempt) = (id.clone(), record.attempt);
-        if matches!(self.state, JobState::Cancelling { .. }) {
-            return one
-                .state
-                .is_active()
-                .then_some(Effect::CancelAttempt { subtask, attempt });
-        }
-        match one.state {
-            SubtaskState::Preparing => Some(Effect::Prepare {
-                subtask,
-                attempt,
-                from: self.results_before(id),
-            }),
-            SubtaskState::Launching if record.endpoint.is_none() => {
-                Some(Effect::Launch { subtask, attempt })
-            }
-            SubtaskState::Launching
-            | SubtaskState::Running
-            | SubtaskState::InputRequired { .. } => Some(Effect::Send { subtask, attempt }),
-            SubtaskState::Merging => Some(Effect::Merge { subtask, attempt }),
-            SubtaskState::Waiting { .. }
-            | SubtaskState::Ready
-            | SubtaskState::Backoff { .. }
-            | SubtaskState::AttemptOver { .. }
-            | SubtaskState::Done { .. }
-            | SubtaskState::Failed { .. }
-            | SubtaskState::Skipped { .. }
-            | SubtaskState::Cancelled => None,
-        }
-    }
-
-    /// The subtask that an event is about, if it exists and is in a state that the event fits.
-    fn subtask_in(
-        &mut self,
-        event: &JobEvent,
-        id: &SubtaskId,
-        fits: fn(&SubtaskState) -> bool,
-    ) -> Result<&mut Subtask, ApplyError> {
-        let active_job = matches!(self.state, JobState::Running | JobState::Cancelling { .. });
-        let Some(one) = self.subtasks.get_mut(id) else {
-            return Err(ApplyError::UnknownSubtask {
-                event: event.name(),
-                subtask: id.clone(),
-            });
-        };
-        if active_job && fits(&one.state) {
-            Ok(one)
-        } else {
-            let what = format!("subtask {id}");
-            Err(ApplyError::Unexpected {
-                event: event.name(),
-                what,
-                state: one.state.name(),
-            })
-        }
-    }
-
-    fn unexpected(&self, event: &JobEvent) -> ApplyError {
-        ApplyError::Unexpected {
-            event: event.name(),
-            what: "the job".to_owned(),
-            state: self.state.name(),
-        }
-    }
-
-    fn new_attempt(
-        &self,
-        subtask: &SubtaskId,
-        attempt: Attempt,
-        started: Timestamp,
-        deadline: Option<Timestamp>,
-    ) -> AttemptRecord {
-        AttemptRecord {
-            attempt,
-            worker: WorkerId::of(&self.id, subtask, attempt),
-            started,
-            deadline,
-            base: None,
-            workspace: None,
-            endpoint: None,
-            task: None,
-            contact: Contact::Reachable,
-            ended: None,
-        }
-    }
-
-    fn limit_of(&self, id: &SubtaskId) -> Option<u64> {
-        self.plan.as_ref()?.get(id)?.limits.time_seconds
-    }
-
-    /// The results that a subtask starts from, in the order in which its dependencies were written.
-    fn results_before(&self, id: &SubtaskId) -> Vec<(SubtaskId, CommitId)> {
-        let plan = self.plan.iter();
-        plan.flat_map(|plan| plan.dependencies(id))
-            .filter_map(|id| self.result_of(id))
-            .collect()
-    }
-
-    /// The results of all subtasks that are done, dependencies first.
-    fn done_in_order(&self) -> Vec<(SubtaskId, CommitId)> {
-        let plan = self.plan.iter();
-        plan.flat_map(Plan::topological)
-            .filter_map(|id| self.result_of(id))
-            .collect()
-    }
-
-    fn result_of(&self, id: &SubtaskId) -> Option<(SubtaskId, CommitId)> {
-        match &self.subtasks.get(id)?.state {
-            SubtaskState::Done { commit } => Some((id.clone(), commit.clone())),
-            _ => None,
-        }
-    }
-
-    fn is_at_work(&self) -> bool {
-        self.subtasks.values().any(|one| one.state.is_active())
-    }
-
-    fn release_dependents(&mut self, now: Timestamp, done: &SubtaskId) {
-        let Some(plan) = &self.plan else { return };
-        for id in plan.dependents(done) {
-            if let Some(one) = self.subtasks.get_mut(id)
-                && let SubtaskState::Waiting { on } = &mut one.state
-            {
-                on.remove(done);
-                if on.is_empty() {
-                    one.enter(now, SubtaskState::Ready);
-                }
-            }
-        }
-    }
-}
-
-impl Subtask {
-    fn enter(&mut self, now: Timestamp, state: SubtaskState) {
-        self.state = state;
-        self.since = now;
-    }
-
-    fn close(&mut self, now: Timestamp, outcome: &Outcome) {
-        if let Some(record) = self.attempts.last_mut() {
-            record.ended = Some((now, outcome.clone()));
-        }
-    }
-
-    /// None when contact is as it was, so that only changes are recorded.
-    fn set_contact(&mut self, contact: Contact) -> Option<()> {
-        let record = self.attempts.last_mut()?;
-        let changed = (record.contact == Contact::Reachable) != (contact == Contact::Reachable);
-        changed.then(|| record.contact = contact)
-    }
-}
-
-fn first_state(plan: &Plan, id: &SubtaskId, now: Timestamp) -> Subtask {
-    let on: BTreeSet<SubtaskId> = plan.dependencies(id).cloned().collect();
-    let state = if on.is_empty() {
-        SubtaskState::Ready
-    } else {
-        SubtaskState::Waiting { on }
-    };
-    Subtask {
-        state,
-        since: now,
-        attempts: Vec::new(),
-    }
-}
-
-/// Whether the worker may have been asked to work and has not said its last word.
-fn is_with_worker(state: &SubtaskState) -> bool {
-    matches!(
-        state,
-        SubtaskState::Launching | SubtaskState::Running | SubtaskState::InputRequired { .. }
-    )
-}
-
-fn is_attempt_over(state: &SubtaskState) -> bool {
-    matches!(state, SubtaskState::AttemptOver { .. })
 }
