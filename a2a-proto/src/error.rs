@@ -1,12 +1,12 @@
 //! Everything that an A2A operation can answer instead of a result (A2A §3.3, §9.5, §11.6), as one closed enum.
-//! The tables that turn it into JSON-RPC and HTTP shapes, and back, are in [`wire`]. An internal text never leaves the
+//! The tables that turn it into JSON-RPC and HTTP shapes, and back, are in `wire`. An internal text never leaves the
 //! process: only [`A2aError::external`] is sent.
 
 use std::time::Duration;
 
-pub mod wire;
+mod wire;
 
-pub use wire::{Code, ErrorMap};
+pub use wire::{ErrorMap, JsonRpcError};
 
 /// One field that is wrong, in google.rpc.BadRequest's words.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,4 +3,7 @@
 pub mod activity;
 pub mod clock;
 pub mod error;
+pub mod jsonrpc;
+pub mod sse;
 pub mod types;
+pub mod version;
