@@ -152,7 +152,7 @@ impl Decoder {
             }
             b"event" => self.event.event = String::from_utf8_lossy(&line).into_owned(),
             b"id" if !line.contains(&0) => {
-                self.event.id = Some(String::from_utf8_lossy(&line).into_owned())
+                self.event.id = Some(String::from_utf8_lossy(&line).into_owned());
             }
             // Comments (an empty name), `retry` and what the standard does not know.
             _ => {}
