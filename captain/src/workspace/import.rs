@@ -12,7 +12,7 @@ use super::outputs::{RawChange, parse_raw};
 use super::repository::{JobRepository, commit_id, exists, make_folder, remove_tree, subtask_ref};
 
 /// The branch that a worker's bundle holds.
-pub(super) const BUNDLE_REF: &str = "refs/heads/result";
+pub(super) const BUNDLE_REF: &str = "refs/heads/flotilla/result";
 
 /// In the look-over repository: the commit that the attempt started from. The bundle may rest on it and what is before.
 const PREPARED_REF: &str = "refs/heads/prepared";
