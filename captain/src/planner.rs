@@ -4,6 +4,9 @@
 
 pub mod fixed;
 pub mod outline;
+mod port;
+
+pub use port::{OUTLINE, Planners};
 
 /// Longest text that is read as a plan, in bytes; the largest valid plan is smaller.
 pub const MAX_TEXT_BYTES: usize = 4 * 1024 * 1024;

@@ -16,6 +16,7 @@ mod git;
 mod import;
 mod merge;
 mod outputs;
+mod port;
 mod prepare;
 mod repository;
 #[cfg(test)]
@@ -26,5 +27,6 @@ pub use git::{Git, GitStream};
 pub use import::ImportLimits;
 pub use merge::Input;
 pub use outputs::{Archive, Change, ChangeKind, FileContent};
+pub use port::Workspaces;
 pub use prepare::Prepared;
 pub use repository::{JobRepository, Source};

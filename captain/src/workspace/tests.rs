@@ -3,6 +3,7 @@
 mod hostile;
 mod merging;
 mod outputs;
+mod port;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
