@@ -1,7 +1,9 @@
 //! The A2A protocol, and nothing else: types, dialects, bindings, the event log, the client.
 
 pub mod activity;
+pub mod card;
 pub mod clock;
+pub mod dialect;
 pub mod error;
 pub mod jsonrpc;
 pub mod sse;

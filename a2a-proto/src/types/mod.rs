@@ -9,7 +9,7 @@ mod event;
 mod message;
 mod oauth;
 mod part;
-mod protojson;
+pub(crate) mod protojson;
 mod push;
 mod query;
 mod request;
@@ -17,7 +17,7 @@ mod scalar;
 mod security;
 mod state;
 mod task;
-mod validate;
+pub(crate) mod validate;
 
 #[cfg(test)]
 mod tests;

@@ -168,6 +168,15 @@ impl<'de> Visitor<'de> for Struct {
     }
 }
 
+impl Value for serde_json::Value {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde_json::Value::deserialize(deserializer)
+    }
+    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.serialize(serializer)
+    }
+}
+
 /// Declares a proto enum: written by name, read by name or number, 0 is unset.
 macro_rules! proto_enum {
     (

@@ -1,0 +1,99 @@
+//! The shapes of the card for older readers, and its validators.
+
+use std::collections::BTreeMap;
+
+use pretty_assertions::assert_eq;
+
+use super::*;
+use crate::types::{
+    AgentInterface, AgentSkill, HTTPAuthSecurityScheme, SecurityRequirement, StringList,
+};
+
+fn card(version: &str) -> AgentCard {
+    let interface = |binding: &str, version: &str| AgentInterface {
+        url: "http://h:1/".into(),
+        protocol_binding: binding.into(),
+        protocol_version: version.into(),
+        ..AgentInterface::default()
+    };
+    let bearer = HTTPAuthSecurityScheme {
+        scheme: "Bearer".into(),
+        ..HTTPAuthSecurityScheme::default()
+    };
+    AgentCard {
+        name: "w".into(),
+        version: "1.2.3".into(),
+        supported_interfaces: vec![interface("JSONRPC", "1.0"), interface("JSONRPC", version)],
+        security_schemes: BTreeMap::from([("bearer".to_owned(), bearer.into())]),
+        security_requirements: vec![SecurityRequirement {
+            schemes: BTreeMap::from([("bearer".to_owned(), StringList::default())]),
+        }],
+        skills: vec![AgentSkill {
+            id: "code".into(),
+            name: "Code".into(),
+            ..AgentSkill::default()
+        }],
+        ..AgentCard::default()
+    }
+}
+
+#[test]
+fn members_of_0_3_appear_only_with_an_interface_of_0_3() {
+    assert_eq!(
+        hybrid(&card("1.0")),
+        serde_json::to_value(card("1.0")).unwrap()
+    );
+    let json = hybrid(&card("0.3"));
+    assert_eq!(json["protocolVersion"], "0.3.0");
+    assert_eq!(json["url"], "http://h:1/");
+    assert_eq!(json["preferredTransport"], "JSONRPC");
+    assert_eq!(
+        json["additionalInterfaces"],
+        json!([{"url":"http://h:1/","transport":"JSONRPC"}])
+    );
+    assert_eq!(json["security"], json!([{"bearer":[]}]));
+    assert_eq!(
+        json["securitySchemes"]["bearer"],
+        json!({"type":"http","scheme":"Bearer","httpAuthSecurityScheme":{"scheme":"Bearer"}})
+    );
+    let read: AgentCard = serde_json::from_value(json).unwrap();
+    assert_eq!(read, card("0.3"), "a reader of 1.0 sees the same card");
+}
+
+#[test]
+fn the_old_card_has_what_old_clients_read() {
+    assert_eq!(
+        legacy(&card("1.0")),
+        json!({"name":"w","description":"","url":"http://h:1/","version":"1.2.3",
+            "authentication":{"schemes":["Bearer"]},
+            "capabilities":{"streaming":false,"pushNotifications":false,"stateTransitionHistory":false},
+            "defaultInputModes":[],"defaultOutputModes":[],
+            "skills":[{"id":"code","name":"Code","description":"","tags":[]}]})
+    );
+}
+
+#[test]
+fn validators_tell_a_current_copy() {
+    let modified: Timestamp = "2026-01-02T03:04:05.678Z".parse().unwrap();
+    let served = ServedCard::new(&hybrid(&card("1.0")), modified);
+    let headers = served.headers();
+    assert_eq!(headers[LAST_MODIFIED], "Fri, 02 Jan 2026 03:04:05 GMT");
+    assert_eq!(headers[http::header::CACHE_CONTROL], "public, max-age=60");
+    let other = ServedCard::new(&hybrid(&card("0.3")), modified);
+    assert_ne!(headers[ETAG], other.headers()[ETAG]);
+
+    let asks = |name: http::HeaderName, value: &str| {
+        let mut request = HeaderMap::new();
+        request.insert(name, HeaderValue::from_str(value).unwrap());
+        served.is_current(&request)
+    };
+    let etag = headers[ETAG].to_str().unwrap();
+    assert!(!served.is_current(&HeaderMap::new()));
+    assert!(asks(IF_NONE_MATCH, etag));
+    assert!(asks(IF_NONE_MATCH, &format!("\"x\", W/{etag}")));
+    assert!(asks(IF_NONE_MATCH, "*"));
+    assert!(!asks(IF_NONE_MATCH, "\"x\""));
+    assert!(asks(IF_MODIFIED_SINCE, "Fri, 02 Jan 2026 03:04:05 GMT"));
+    assert!(!asks(IF_MODIFIED_SINCE, "Fri, 02 Jan 2026 03:04:04 GMT"));
+    assert!(!asks(IF_MODIFIED_SINCE, "yesterday"));
+}
