@@ -1,5 +1,6 @@
 //! Skeleton.
 
+pub mod backend;
 pub mod config;
 pub mod engine;
 pub mod planner;
