@@ -4,4 +4,5 @@ pub mod backend;
 pub mod config;
 pub mod engine;
 pub mod planner;
+pub mod store;
 pub mod workspace;

@@ -230,6 +230,9 @@ pub enum JobEvent {
         subtask: SubtaskId,
         /// Which attempt.
         attempt: Attempt,
+        /// Why it is not known whether the worker has ended, where stopping it failed again and again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        unconfirmed: Option<String>,
     },
     /// The attempt is over by itself, or because its time was.
     #[serde(rename = "attempt.ended")]
@@ -391,7 +394,9 @@ impl JobEvent {
                 subtask, attempt, ..
             }
             | Self::WorkerReachable { subtask, attempt }
-            | Self::WorkerStopped { subtask, attempt }
+            | Self::WorkerStopped {
+                subtask, attempt, ..
+            }
             | Self::AttemptEnded {
                 subtask, attempt, ..
             }

@@ -1,0 +1,156 @@
+//! What only the file can do: survive, be refused, be full, grow without growing slower.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::super::contract::{job, part};
+use super::{SqliteStore, Store, StoreError, Which, schema};
+
+fn place() -> (TempDir, PathBuf) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("captain.db");
+    (folder, path)
+}
+
+#[tokio::test]
+async fn a_log_outlives_its_store() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    store.append(vec![part(job(1), 0, 3)]).await.unwrap();
+    drop(store);
+    let store = SqliteStore::open(&path).unwrap();
+    assert_eq!(
+        store.read(&job(1), 0, 10, Which::All).await.unwrap().len(),
+        3
+    );
+    store.append(vec![part(job(1), 3, 4)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_second_writer_is_found_out() {
+    let (_folder, path) = place();
+    let (one, two) = (
+        SqliteStore::open(&path).unwrap(),
+        SqliteStore::open(&path).unwrap(),
+    );
+    one.append(vec![part(job(1), 0, 3)]).await.unwrap();
+    assert!(matches!(
+        two.append(vec![part(job(1), 0, 1)]).await,
+        Err(StoreError::Conflict { .. })
+    ));
+    two.append(vec![part(job(1), 3, 4)]).await.unwrap();
+    let error = one.append(vec![part(job(1), 3, 4)]).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("is a second captain using this database?"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_newer_database_is_left_alone() {
+    let (_folder, path) = place();
+    schema::open(&path)
+        .unwrap()
+        .pragma_update(None, "user_version", 99)
+        .unwrap();
+    let error = SqliteStore::open(&path).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            StoreError::TooNew {
+                found: 99,
+                known: 1,
+                ..
+            }
+        ),
+        "{error}"
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("has format 99, this program knows up to 1"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_database_is_named() {
+    let (_folder, path) = place();
+    std::fs::write(
+        &path,
+        "no database at all, but long enough to be looked at".repeat(20),
+    )
+    .unwrap();
+    let error = SqliteStore::open(&path).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot open the database {}", path.display())
+    );
+}
+
+#[tokio::test]
+async fn a_full_database_says_so_and_goes_on_later() {
+    let (_folder, path) = place();
+    let connection = schema::open(&path).unwrap();
+    connection
+        .pragma_update(None, "max_page_count", 12)
+        .unwrap();
+    let store = SqliteStore::start(&path, connection).unwrap();
+    store.append(vec![part(job(1), 0, 1)]).await.unwrap();
+    let error = store.append(vec![part(job(1), 1, 5000)]).await.unwrap_err();
+    assert!(matches!(error, StoreError::Full(_)), "{error:?}");
+    store.append(vec![part(job(1), 1, 2)]).await.unwrap();
+    assert_eq!(
+        store.read(&job(1), 0, 10, Which::All).await.unwrap().len(),
+        2
+    );
+}
+
+#[tokio::test]
+async fn a_batch_among_many_that_conflicts_fails_alone() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    let batches = (1..=20).map(|n| store.append(vec![part(job(n), u64::from(n % 2), 3)]));
+    let results = futures_util::future::join_all(batches).await;
+    for (n, result) in (1..=20).zip(results) {
+        assert_eq!(result.is_ok(), n % 2 == 0, "{n}");
+    }
+}
+
+#[tokio::test]
+async fn the_cost_of_an_event_does_not_grow_with_the_log() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    let mut slices = Vec::new();
+    for slice in 0..10_u64 {
+        let begin = Instant::now();
+        for batch in 0..100 {
+            let expected = slice * 10_000 + batch * 100;
+            store
+                .append(vec![part(job(1), expected, expected + 100)])
+                .await
+                .unwrap();
+        }
+        slices.push(begin.elapsed());
+    }
+    // The best of the late slices, since other tests share the machine.
+    let late = slices[5..].iter().min().copied().unwrap_or(Duration::MAX);
+    assert!(
+        late < slices[0] * 3 + Duration::from_millis(200),
+        "{slices:?}"
+    );
+    let begin = Instant::now();
+    assert_eq!(
+        store
+            .read(&job(1), 99_990, 100, Which::All)
+            .await
+            .unwrap()
+            .len(),
+        10
+    );
+    assert!(begin.elapsed() < Duration::from_secs(1));
+}
