@@ -1,6 +1,8 @@
 //! The A2A protocol, and nothing else: types, dialects, bindings, the event log, the client.
 
 pub mod activity;
+#[cfg(feature = "auth")]
+pub mod auth;
 pub mod card;
 pub mod clock;
 pub mod dialect;
