@@ -68,15 +68,10 @@ impl CaptainBuilder {
         .fold(builder, Self::arg)
     }
 
-    /// A captain whose workers play `script`.
+    /// A captain whose workers have no agent: the message itself says what happens, one directive a line (driver `scripted`).
     #[must_use]
-    pub fn scripted(script: &str) -> Self {
-        let builder = Self::default();
-        let file = builder.folder.path().join("script.json");
-        fs::write(&file, script).expect("the temporary folder is writable");
-        builder
-            .arg("--driver")
-            .arg(&format!("scripted:{}", file.display()))
+    pub fn scripted() -> Self {
+        Self::default().arg("--driver").arg("scripted")
     }
 
     /// Adds an argument of `captain serve`.

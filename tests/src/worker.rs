@@ -14,12 +14,16 @@ use daemon::state::Endpoint;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use reqwest::Method;
+
 use crate::{
-    http::Api,
+    http::{self, Api},
     model::{self, Model},
     process::{Finished, Running, command, run},
-    programs, tree,
-    wait::{SOON, until_true},
+    programs,
+    sse::{Frame, Frames},
+    tree,
+    wait::{JOB, SOON, until_true},
 };
 
 /// What a worker is made of before it is started.
@@ -61,15 +65,10 @@ impl WorkerBuilder {
         builder
     }
 
-    /// A worker that plays `script`, without an agent.
+    /// A worker without an agent: the message itself says what happens, one directive a line (driver `scripted`).
     #[must_use]
-    pub fn scripted(script: &str) -> Self {
-        let builder = Self::default();
-        let file = builder.folder.path().join("script.json");
-        fs::write(&file, script).expect("the temporary folder is writable");
-        builder
-            .arg("--driver")
-            .arg(&format!("scripted:{}", file.display()))
+    pub fn scripted() -> Self {
+        Self::default().arg("--driver").arg("scripted")
     }
 
     /// Sets a member of the card.
@@ -155,6 +154,22 @@ fn state(folder: &TempDir) -> PathBuf {
     folder.path().join("state")
 }
 
+/// The status of the last `task.status` event.
+#[must_use]
+pub fn status(frames: &[Frame]) -> &str {
+    let last = frames.iter().rev().find(|f| f.event == "task.status");
+    last.and_then(|f| f.data["status"].as_str())
+        .unwrap_or_default()
+}
+
+/// Everything the agent said, in one text.
+#[must_use]
+pub fn said(frames: &[Frame]) -> String {
+    let messages = frames.iter().filter(|f| f.event == "task.message");
+    let parts = messages.flat_map(|f| f.data["parts"].as_array().into_iter().flatten());
+    parts.filter_map(|part| part["text"].as_str()).collect()
+}
+
 /// A running worker.
 #[derive(Debug)]
 pub struct Worker {
@@ -181,6 +196,18 @@ impl Worker {
     #[must_use]
     pub fn folder(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Sends `text` as task `id` in the simple dialect and returns every event up to the end.
+    pub async fn turn(&self, id: &str, text: &str) -> Vec<Frame> {
+        self.send(id, text).await.rest(JOB).await
+    }
+
+    /// Sends `text` as task `id` in the simple dialect.
+    pub async fn send(&self, id: &str, text: &str) -> Frames {
+        let body = json!({"id": id, "message": {"role": "user", "parts": [{"text": text}]}});
+        let request = self.api.request(Method::POST, "/tasks/send").json(&body);
+        Frames::new(http::answer(request.header("Accept", "text/event-stream")).await)
     }
 
     /// A token minted by `worker token`.

@@ -11,6 +11,10 @@ use std::{
 };
 
 use clap::Parser;
+use daemon::{
+    cli::{Failure, finish},
+    exit::Exit,
+};
 use rehearsal::{Library, Options, Rehearsal};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -35,50 +39,38 @@ struct Args {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Args::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // Nothing is left to tell when standard error is closed.
-            let _ = writeln!(io::stderr(), "rehearsal: {}", chain(error.as_ref()));
-            ExitCode::FAILURE
-        }
-    }
+    finish(run(Args::parse()).await).into()
 }
 
-async fn run(args: Args) -> Result<(), Box<dyn std::error::Error>> {
-    let library = Library::load(&args.scenarios)?;
+async fn run(args: Args) -> Result<Exit, Failure> {
+    let library = Library::load(&args.scenarios)
+        .map_err(|error| Failure::from_error(Exit::BadInput, &error))?;
     let options = Options {
         require_key: args.require_key,
         pace_ms: args.pace_ms,
         ..Options::default()
     };
-    let listener = TcpListener::bind(args.listen).await?;
-    let mut stdout = io::stdout();
-    writeln!(
-        stdout,
-        "rehearsal model on http://{}/v1",
-        listener.local_addr()?
-    )?;
-    stdout.flush()?;
+    let unavailable = |error: io::Error| {
+        let message = format!("cannot listen on {}: {error}", args.listen);
+        Failure::new(Exit::Unavailable, message).with_hint("choose another port with --listen")
+    };
+    let listener = TcpListener::bind(args.listen).await.map_err(unavailable)?;
+    let address = listener.local_addr().map_err(unavailable)?;
+    announce(address).map_err(|error| Failure::from_error(Exit::Io, &error))?;
     let stop = CancellationToken::new();
     let model = Rehearsal::new(library, options, stop.clone());
     tokio::select! {
-        served = model.serve(listener) => served?,
-        interrupted = tokio::signal::ctrl_c() => {
-            interrupted?;
-            stop.cancel();
+        served = model.serve(listener) => {
+            served.map_err(|error| Failure::from_error(Exit::Io, &error))?;
         }
+        _ = tokio::signal::ctrl_c() => stop.cancel(),
     }
-    Ok(())
+    Ok(Exit::Ok)
 }
 
-/// The error and its causes in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text = format!("{text}: {inner}");
-        cause = inner.source();
-    }
-    text
+/// Says where the model is; scripts read this line.
+fn announce(address: SocketAddr) -> io::Result<()> {
+    let mut stdout = io::stdout();
+    writeln!(stdout, "rehearsal model on http://{address}/v1")?;
+    stdout.flush()
 }
