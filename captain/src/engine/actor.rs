@@ -1,0 +1,575 @@
+//! The one loop that owns all jobs: it takes what people ask and what the driver's tasks report, makes events of it,
+//! applies them, stores them in one batch, and only then shows them, answers, and runs their effects.
+//!
+//! It waits for nothing but its inputs and the store. While the store fails it takes no reports, so that everything
+//! that waits stays where it is, within its bounds, until there is room again.
+
+use std::collections::BTreeMap;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use captain_core::event::EVENT_VERSION;
+use captain_core::{
+    Attempt, Effect, Envelope, Job, JobEvent, JobId, JobSpec, JobState, StopReason, SubtaskId,
+    SubtaskState, schedule,
+};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{debug, error, info, warn};
+
+use super::driver::Driver;
+use super::feed::{Feed, lock};
+use super::handle::{Handle, Snapshot};
+use super::ports::{Observation, Observed};
+use super::recover::{Cursors, Recovered, note_cursor};
+use super::{EngineError, Options, Ports, watch};
+use crate::store::{Append, Entry, Head, StoreError};
+
+/// Commands that may wait; each has a caller that waits for its answer.
+const COMMANDS: usize = 64;
+/// Reports that may wait; a full queue holds the workers' streams back.
+const INPUTS: usize = 1024;
+/// Reports that are stored in one batch, at most.
+const BATCH: usize = 512;
+/// How long to wait before the store is tried again.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+/// The longest sleep of the loop; a clock that is set back cannot make it longer.
+const MAX_SLEEP: Duration = Duration::from_secs(60);
+
+/// What people ask.
+#[derive(Debug)]
+pub(super) enum Command {
+    Submit {
+        spec: Box<JobSpec>,
+        answer: oneshot::Sender<Result<JobId, EngineError>>,
+    },
+    Cancel {
+        job: JobId,
+        by: String,
+        answer: oneshot::Sender<Result<(), EngineError>>,
+    },
+    Approve {
+        job: JobId,
+        by: String,
+        answer: oneshot::Sender<Result<(), EngineError>>,
+    },
+    /// None means: not at hand, read it back.
+    Get {
+        job: JobId,
+        answer: oneshot::Sender<Option<Snapshot>>,
+    },
+}
+
+/// What tasks report.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are events; a box for each would only cost"
+)]
+pub(super) enum Input {
+    /// Something happened to a job.
+    Event {
+        job: JobId,
+        cursor: Option<u64>,
+        event: JobEvent,
+    },
+    /// All workers that the backend has.
+    Listed(Vec<Observation>),
+}
+
+/// An answer that waits until what it says is stored.
+#[derive(Debug)]
+enum Answer {
+    Submitted(JobId, oneshot::Sender<Result<JobId, EngineError>>),
+    Done(oneshot::Sender<Result<(), EngineError>>),
+}
+
+/// What has been applied and not yet stored.
+#[derive(Debug, Default)]
+struct Batch {
+    entries: BTreeMap<JobId, Vec<Arc<Entry>>>,
+    effects: Vec<(JobId, Effect)>,
+    answers: Vec<Answer>,
+}
+
+/// A job that has not ended.
+#[derive(Debug)]
+struct Live {
+    job: Job,
+    seq: u64,
+    cursors: Cursors,
+    feed: Arc<Feed>,
+}
+
+/// The loop's state.
+pub(super) struct Actor {
+    options: Arc<Options>,
+    ports: Ports,
+    handle: Handle,
+    commands: mpsc::Receiver<Command>,
+    inputs: mpsc::Receiver<Input>,
+    driver: Driver,
+    jobs: BTreeMap<JobId, Live>,
+    batch: Batch,
+    /// Whether something changed that decisions depend on.
+    changed: bool,
+    /// When to look at the jobs again though nothing happens.
+    wake: Option<Timestamp>,
+}
+
+impl Actor {
+    pub(super) fn new(
+        options: Options,
+        ports: Ports,
+        recovered: Vec<Recovered>,
+        tracker: TaskTracker,
+        stop: CancellationToken,
+    ) -> (Self, Handle) {
+        let options = Arc::new(options);
+        let (asking, commands) = mpsc::channel(COMMANDS);
+        let (reporting, inputs) = mpsc::channel(INPUTS);
+        let handle = Handle {
+            commands: asking,
+            feeds: Arc::default(),
+            store: Arc::clone(&ports.store),
+            options: Arc::clone(&options),
+            stop: stop.clone(),
+            stopped: CancellationToken::new(),
+        };
+        let driver = Driver::new(
+            ports.clone(),
+            Arc::clone(&options),
+            tracker,
+            stop,
+            reporting,
+        );
+        let mut actor = Self {
+            options,
+            ports,
+            handle: handle.clone(),
+            commands,
+            inputs,
+            driver,
+            jobs: BTreeMap::new(),
+            batch: Batch::default(),
+            changed: true,
+            wake: None,
+        };
+        for Recovered { job, seq, cursors } in recovered {
+            let id = job.id().clone();
+            actor.batch.effects.extend(
+                job.pending_effects()
+                    .into_iter()
+                    .map(|effect| (id.clone(), effect)),
+            );
+            actor.adopt(job, seq, cursors);
+        }
+        (actor, handle)
+    }
+
+    /// Runs until it is told to stop.
+    pub(super) async fn run(mut self) -> Result<(), EngineError> {
+        let stop = self.handle.stop.clone();
+        // Whoever waits for the stop must not wait for ever, however this ends.
+        let _stopped = self.handle.stopped.clone().drop_guard();
+        if !self.jobs.is_empty() {
+            info!(jobs = self.jobs.len(), "going on with unfinished jobs");
+        }
+        // What is owed runs first, so that the first look at the backend finds every worker followed that should be.
+        self.settle();
+        self.commit().await?;
+        watch::spawn(&self.driver);
+        let mut inputs = Vec::with_capacity(BATCH);
+        loop {
+            let wake = self.until_wake();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                Some(command) = self.commands.recv() => self.command(command),
+                _ = self.inputs.recv_many(&mut inputs, BATCH) => {
+                    for input in inputs.drain(..) {
+                        self.input(input).await;
+                    }
+                }
+                () = wake => self.changed = true,
+            }
+            if mem::take(&mut self.changed) {
+                self.settle();
+            }
+            self.commit().await?;
+        }
+    }
+
+    fn until_wake(&self) -> impl Future<Output = ()> + use<> {
+        let wait = self.wake.map(|at| {
+            let left = at.duration_since(self.ports.clock.now());
+            // A moment more, because the clock may count in larger steps than the timer.
+            Duration::try_from(left)
+                .unwrap_or_default()
+                .saturating_add(Duration::from_millis(1))
+                .min(MAX_SLEEP)
+        });
+        async move {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn command(&mut self, command: Command) {
+        match command {
+            Command::Submit { spec, answer } => match self.submit(*spec) {
+                Ok(job) => self.batch.answers.push(Answer::Submitted(job, answer)),
+                Err(error) => drop(answer.send(Err(error))),
+            },
+            Command::Cancel { job, by, answer } => {
+                if self
+                    .jobs
+                    .get(&job)
+                    .is_some_and(|live| matches!(live.job.state(), JobState::Cancelling { .. }))
+                {
+                    // Asked before: the answer is the same.
+                    self.batch.answers.push(Answer::Done(answer));
+                    return;
+                }
+                let event = JobEvent::JobCancelRequested {
+                    reason: StopReason::User { by },
+                };
+                self.change(&job, event, "to cancel it", answer);
+            }
+            Command::Approve { job, by, answer } => {
+                self.change(
+                    &job,
+                    JobEvent::JobStarted {
+                        approved_by: Some(by),
+                    },
+                    "to approve its plan",
+                    answer,
+                );
+            }
+            Command::Get { job, answer } => {
+                let found = self.jobs.get(&job).map(|live| Snapshot {
+                    job: Arc::new(live.job.clone()),
+                    seq: live.seq,
+                });
+                drop(answer.send(found));
+            }
+        }
+    }
+
+    fn submit(&mut self, spec: JobSpec) -> Result<JobId, EngineError> {
+        let max = self.options.max_jobs;
+        if self.jobs.len() >= max {
+            return Err(EngineError::TooManyJobs { max });
+        }
+        let id = JobId::parse(self.ports.ids.next())
+            .map_err(|error| EngineError::BadJob(error.to_string()))?;
+        let (now, event) = (self.ports.clock.now(), JobEvent::JobSubmitted { spec });
+        let (job, effects) =
+            Job::create(id.clone(), now, &event).map_err(|source| EngineError::Refused {
+                job: id.clone(),
+                source,
+            })?;
+        let envelope = Envelope {
+            v: EVENT_VERSION,
+            seq: 1,
+            at: now,
+            job: id.clone(),
+            cursor: None,
+            event,
+        };
+        let entry = Entry::encode(&envelope)?;
+        self.adopt(job, 1, Cursors::new());
+        self.batch.entries.insert(id.clone(), vec![Arc::new(entry)]);
+        self.batch
+            .effects
+            .extend(effects.into_iter().map(|effect| (id.clone(), effect)));
+        Ok(id)
+    }
+
+    /// Records what a person asked for, if the job allows it.
+    fn change(
+        &mut self,
+        job: &JobId,
+        event: JobEvent,
+        action: &'static str,
+        answer: oneshot::Sender<Result<(), EngineError>>,
+    ) {
+        let refused = match self.jobs.get(job).map(|live| live.job.state().name()) {
+            // Either unknown or ended: the handle finds out which.
+            None => EngineError::NotFound(job.clone()),
+            Some(state) => match self.record(job, None, event) {
+                Ok(()) => return self.batch.answers.push(Answer::Done(answer)),
+                Err(refused) => {
+                    debug!(%job, error = %refused, "refused");
+                    EngineError::WrongState {
+                        job: job.clone(),
+                        state: state.to_owned(),
+                        action,
+                    }
+                }
+            },
+        };
+        drop(answer.send(Err(refused)));
+    }
+
+    async fn input(&mut self, input: Input) {
+        match input {
+            Input::Event { job, cursor, event } => {
+                let name = event.name();
+                if let Err(refused) = self.record(&job, cursor, event) {
+                    debug!(%job, event = name, reason = %refused, "event dropped");
+                }
+            }
+            Input::Listed(workers) => self.release_strays(workers).await,
+        }
+    }
+
+    /// Applies an event and puts it into the batch. On an error nothing has changed.
+    fn record(
+        &mut self,
+        id: &JobId,
+        cursor: Option<u64>,
+        event: JobEvent,
+    ) -> Result<(), EngineError> {
+        let live = self
+            .jobs
+            .get_mut(id)
+            .ok_or_else(|| EngineError::NotFound(id.clone()))?;
+        let (seq, at) = (live.seq + 1, self.ports.clock.now());
+        let envelope = Envelope {
+            v: EVENT_VERSION,
+            seq,
+            at,
+            job: id.clone(),
+            cursor,
+            event,
+        };
+        let entry = Entry::encode(&envelope)?;
+        let effects =
+            live.job
+                .apply(at, &envelope.event)
+                .map_err(|source| EngineError::Refused {
+                    job: id.clone(),
+                    source,
+                })?;
+        live.seq = seq;
+        note_cursor(&mut live.cursors, &envelope.event, cursor);
+        self.changed |= !envelope.event.is_output();
+        match self.batch.entries.get_mut(id) {
+            Some(entries) => entries.push(Arc::new(entry)),
+            None => {
+                self.batch.entries.insert(id.clone(), vec![Arc::new(entry)]);
+            }
+        }
+        self.batch
+            .effects
+            .extend(effects.into_iter().map(|effect| (id.clone(), effect)));
+        Ok(())
+    }
+
+    /// Records all that follows by itself, the oldest job first.
+    fn settle(&mut self) {
+        let mut active: usize = self
+            .jobs
+            .values()
+            .map(|live| schedule::active(&live.job))
+            .sum();
+        let ids: Vec<JobId> = self.jobs.keys().cloned().collect();
+        for id in ids {
+            while let Some(live) = self.jobs.get(&id) {
+                let slots = self.options.max_workers.saturating_sub(active);
+                let before = schedule::active(&live.job);
+                let Some(event) = live.job.decide(self.ports.clock.now(), slots) else {
+                    break;
+                };
+                let name = event.name();
+                if let Err(refused) = self.record(&id, None, event) {
+                    error!(job = %id, event = name, reason = %refused, "the core refused its own decision");
+                    break;
+                }
+                let after = self
+                    .jobs
+                    .get(&id)
+                    .map_or(0, |live| schedule::active(&live.job));
+                active = (active + after).saturating_sub(before);
+            }
+        }
+        self.changed = false;
+        let now = self.ports.clock.now();
+        self.wake = self
+            .jobs
+            .values()
+            .filter_map(|live| live.job.wakeup(now))
+            .min();
+    }
+
+    /// Stores the batch; then shows it, answers, and runs the effects.
+    async fn commit(&mut self) -> Result<(), EngineError> {
+        while !self.batch.entries.is_empty() {
+            match self.ports.store.append(self.parts()).await {
+                Ok(()) => break,
+                Err(conflict @ (StoreError::Conflict { .. } | StoreError::Closed)) => {
+                    return Err(conflict.into());
+                }
+                Err(failed) => {
+                    error!(error = %failed, source = std::error::Error::source(&failed), "cannot store events");
+                    self.store_failed(failed).await?;
+                }
+            }
+        }
+        let Batch {
+            entries,
+            effects,
+            answers,
+        } = mem::take(&mut self.batch);
+        for (id, entries) in entries {
+            if let Some(live) = self.jobs.get(&id) {
+                live.feed.publish(entries);
+            }
+        }
+        for answer in answers {
+            // A caller that has gone away needs no answer.
+            match answer {
+                Answer::Submitted(job, answer) => drop(answer.send(Ok(job))),
+                Answer::Done(answer) => drop(answer.send(Ok(()))),
+            }
+        }
+        for (id, effect) in effects {
+            if let Some(live) = self.jobs.get(&id) {
+                let cursor = effect
+                    .attempt()
+                    .and_then(|(subtask, attempt)| live.cursor(subtask, attempt));
+                self.driver.run(&live.job, cursor, effect);
+            }
+        }
+        self.jobs.retain(|id, live| {
+            let ended = live.job.state().is_terminal();
+            if ended {
+                info!(job = %id, state = live.job.state().name(), "job ended");
+                self.driver.forget(id);
+                lock(&self.handle.feeds).remove(id);
+            }
+            !ended
+        });
+        Ok(())
+    }
+
+    fn parts(&self) -> Vec<Append> {
+        let part = |(id, entries): (&JobId, &Vec<Arc<Entry>>)| {
+            let live = self.jobs.get(id)?;
+            let expected = entries.first()?.seq - 1;
+            Some(Append {
+                expected,
+                head: Head::of(&live.job, live.seq),
+                entries: entries.clone(),
+            })
+        };
+        self.batch.entries.iter().filter_map(part).collect()
+    }
+
+    /// Nothing can be stored at present: tells everybody who waits, forgets jobs that were never stored, and waits a
+    /// while, refusing what is asked meanwhile.
+    async fn store_failed(&mut self, failed: StoreError) -> Result<(), EngineError> {
+        let failed = EngineError::from(failed);
+        for answer in mem::take(&mut self.batch.answers) {
+            match answer {
+                Answer::Submitted(job, answer) => {
+                    self.jobs.remove(&job);
+                    self.batch.entries.remove(&job);
+                    self.batch.effects.retain(|(id, _)| *id != job);
+                    lock(&self.handle.feeds).remove(&job);
+                    drop(answer.send(Err(failed.clone())));
+                }
+                Answer::Done(answer) => drop(answer.send(Err(failed.clone()))),
+            }
+        }
+        let retry = tokio::time::sleep(STORE_RETRY);
+        tokio::pin!(retry);
+        let stop = self.handle.stop.clone();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return Err(failed),
+                () = &mut retry => return Ok(()),
+                Some(command) = self.commands.recv() => match command {
+                    Command::Submit { answer, .. } => drop(answer.send(Err(failed.clone()))),
+                    Command::Cancel { answer, .. } | Command::Approve { answer, .. } => {
+                        drop(answer.send(Err(failed.clone())));
+                    }
+                    // What is in memory may be ahead of what is stored; the caller reads what is stored.
+                    Command::Get { answer, .. } => drop(answer.send(None)),
+                },
+            }
+        }
+    }
+
+    /// Stops workers of ours that no attempt needs any more: a captain may have ended before it could. Workers of jobs
+    /// that this captain never had belong to another one.
+    async fn release_strays(&mut self, workers: Vec<Observation>) {
+        for Observation {
+            worker,
+            labels,
+            state,
+        } in workers
+        {
+            let Some(labels) = labels.filter(|_| !matches!(state, Observed::Exited { .. })) else {
+                continue;
+            };
+            let ours = match self.jobs.get(&labels.job) {
+                Some(live) if live.needs(&labels.subtask, labels.attempt) => continue,
+                Some(_) => true,
+                None => match self.ports.store.head(&labels.job).await {
+                    Ok(head) => head.is_some(),
+                    // The next listing comes to it again.
+                    Err(error) => {
+                        warn!(%worker, %error, "cannot tell whose worker it is");
+                        continue;
+                    }
+                },
+            };
+            if ours {
+                warn!(%worker, job = %labels.job, "stopping a worker that nobody needs");
+                self.driver.stop_worker(labels, None);
+            }
+        }
+    }
+
+    fn adopt(&mut self, job: Job, seq: u64, cursors: Cursors) {
+        let (id, feed) = (job.id().clone(), Feed::new(seq));
+        lock(&self.handle.feeds).insert(id.clone(), Arc::clone(&feed));
+        self.jobs.insert(
+            id,
+            Live {
+                job,
+                seq,
+                cursors,
+                feed,
+            },
+        );
+        self.changed = true;
+    }
+}
+
+impl Live {
+    fn cursor(&self, subtask: &SubtaskId, attempt: Attempt) -> Option<u64> {
+        self.cursors
+            .get(subtask)
+            .filter(|(of, _)| *of == attempt)
+            .map(|(_, cursor)| *cursor)
+    }
+
+    /// Whether an attempt is the one under way and its worker has not said its last word.
+    fn needs(&self, subtask: &SubtaskId, attempt: Attempt) -> bool {
+        self.job.subtask(subtask).is_some_and(|one| {
+            one.state.is_active()
+                && one.state != SubtaskState::Merging
+                && one
+                    .current()
+                    .is_some_and(|record| record.attempt == attempt)
+        })
+    }
+}

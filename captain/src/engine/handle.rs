@@ -1,0 +1,262 @@
+//! What everybody else holds of the engine: a cheap clone that asks, and follows. Channels stay in here.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use captain_core::job::PlanSource;
+use captain_core::{Job, JobId, JobSpec, Plan};
+use futures_util::future::{Either, select};
+use futures_util::stream::{BoxStream, StreamExt};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::actor::Command;
+use super::feed::{Feeds, lock};
+use super::{EngineError, Options, recover};
+use crate::store::{Class, Entry, Filter, Head, Store, Which};
+
+/// Longest goal, in bytes. It is shown in every list.
+const MAX_GOAL: usize = 64 * 1024;
+
+/// Entries that a follower takes at a time.
+const PAGE: usize = 256;
+
+/// A job at one place of its log.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The job.
+    pub job: Arc<Job>,
+    /// The last entry that it includes. A stream after this place continues it without gap or repeat.
+    pub seq: u64,
+}
+
+/// A job's entries, in order. It ends after the job's last one; an error is its last item.
+pub type Subscription = BoxStream<'static, Result<Arc<Entry>, EngineError>>;
+
+/// Asks the engine, and follows jobs.
+#[derive(Clone)]
+pub struct Handle {
+    pub(super) commands: mpsc::Sender<Command>,
+    pub(super) feeds: Feeds,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) options: Arc<Options>,
+    /// Cancelled to stop the engine.
+    pub(super) stop: CancellationToken,
+    /// Cancelled when it has stopped.
+    pub(super) stopped: CancellationToken,
+}
+
+impl std::fmt::Debug for Handle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Handle").finish_non_exhaustive()
+    }
+}
+
+impl Handle {
+    /// Takes a job on. When this is done it is stored and will be run, whatever happens to the captain.
+    ///
+    /// # Errors
+    /// [`EngineError::BadJob`] and [`EngineError::BadPlan`] for what is wrong with it, [`EngineError::TooManyJobs`],
+    /// [`EngineError::Store`] if it could not be stored.
+    pub async fn submit(&self, mut spec: JobSpec) -> Result<JobId, EngineError> {
+        self.check(&spec)?;
+        spec.limits
+            .max_parallel
+            .get_or_insert(self.options.max_parallel);
+        self.ask(|answer| Command::Submit {
+            spec: Box::new(spec),
+            answer,
+        })
+        .await?
+    }
+
+    /// Stops a job. The job is then being cancelled; the end comes as an event. Asking again changes nothing.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`]; [`EngineError::WrongState`] if it has ended otherwise.
+    pub async fn cancel(&self, job: &JobId, by: &str) -> Result<(), EngineError> {
+        let (id, by) = (job.clone(), by.to_owned());
+        let result = self
+            .ask(|answer| Command::Cancel {
+                job: id,
+                by,
+                answer,
+            })
+            .await?;
+        self.explain(job, "to cancel it", result).await
+    }
+
+    /// Lets a plan run that waits for a person.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`]; [`EngineError::WrongState`] if no plan waits.
+    pub async fn approve(&self, job: &JobId, by: &str) -> Result<(), EngineError> {
+        let (id, by) = (job.clone(), by.to_owned());
+        let result = self
+            .ask(|answer| Command::Approve {
+                job: id,
+                by,
+                answer,
+            })
+            .await?;
+        self.explain(job, "to approve its plan", result).await
+    }
+
+    /// A job as it stands.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`]; [`EngineError::Store`] if it had to be read back and could not be.
+    pub async fn get(&self, job: &JobId) -> Result<Snapshot, EngineError> {
+        let id = job.clone();
+        if let Some(found) = self.ask(|answer| Command::Get { job: id, answer }).await? {
+            return Ok(found);
+        }
+        let read = recover::read(&*self.store, job, Which::WithoutOutput).await?;
+        let read = read.ok_or_else(|| EngineError::NotFound(job.clone()))?;
+        Ok(Snapshot {
+            job: Arc::new(read.job),
+            seq: read.seq,
+        })
+    }
+
+    /// The heads of jobs, newest first.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`].
+    pub async fn list(&self, filter: &Filter) -> Result<Vec<Head>, EngineError> {
+        Ok(self.store.list(filter).await?)
+    }
+
+    /// A job's entries strictly after `after`: first what is stored, then what happens, until the job ends.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`]; [`EngineError::BeyondEnd`] if the log does not reach `after`.
+    pub async fn subscribe(&self, job: &JobId, after: u64) -> Result<Subscription, EngineError> {
+        let feed = lock(&self.feeds).get(job).cloned();
+        let last = match &feed {
+            Some(feed) => *feed.watch().borrow(),
+            None => {
+                self.store
+                    .head(job)
+                    .await?
+                    .ok_or_else(|| EngineError::NotFound(job.clone()))?
+                    .last_seq
+            }
+        };
+        if after > last {
+            return Err(EngineError::BeyondEnd {
+                job: job.clone(),
+                after,
+                last,
+            });
+        }
+        let (store, stopped, job) = (Arc::clone(&self.store), self.stopped.clone(), job.clone());
+        let entries = async_stream::try_stream! {
+            let mut end = feed.as_ref().map(|feed| feed.watch());
+            let mut at = after;
+            loop {
+                let known = end.as_mut().map_or(last, |end| *end.borrow_and_update());
+                while at < known {
+                    let live = feed.as_ref().and_then(|feed| feed.after(at, PAGE));
+                    let page = match live {
+                        Some(page) => page,
+                        None => store.read(&job, at, PAGE, Which::All).await?,
+                    };
+                    for entry in page {
+                        at = entry.seq;
+                        let ended = entry.class == Class::Terminal;
+                        yield entry;
+                        if ended {
+                            return;
+                        }
+                    }
+                }
+                // Without a feed the job had ended, and its last entry has been read.
+                let Some(end) = &mut end else { return };
+                let more = pin!(end.changed());
+                let stop = pin!(stopped.cancelled());
+                if matches!(select(more, stop).await, Either::Right(_)) {
+                    Err(EngineError::Stopped)?;
+                }
+            }
+        };
+        Ok(entries.boxed())
+    }
+
+    /// Stops the engine and waits until it has stopped. Workers are left at work.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.stopped.cancelled().await;
+    }
+
+    fn check(&self, spec: &JobSpec) -> Result<(), EngineError> {
+        if spec.goal.trim().is_empty() {
+            return Err(EngineError::BadJob(
+                "it has no goal: say what is to be reached".to_owned(),
+            ));
+        }
+        if spec.goal.len() > MAX_GOAL {
+            let size = spec.goal.len();
+            return Err(EngineError::BadJob(format!(
+                "its goal has {size} bytes, at most {MAX_GOAL} are allowed"
+            )));
+        }
+        let bounds = &self.options.bounds;
+        let limits = &spec.limits;
+        for (what, value, max) in [
+            (
+                "max_parallel",
+                limits.max_parallel.map(u64::from),
+                self.options.max_workers as u64,
+            ),
+            ("time_seconds", limits.time_seconds, bounds.time_seconds),
+            (
+                "attempts",
+                limits.attempts.map(u64::from),
+                u64::from(bounds.attempts),
+            ),
+        ] {
+            if let Some(value) = value.filter(|value| !(1..=max).contains(value)) {
+                return Err(EngineError::BadJob(format!(
+                    "its limit {what} = {value} must be from 1 to {max}"
+                )));
+            }
+        }
+        if let PlanSource::Given { plan } = &spec.plan {
+            Plan::validate(plan.clone(), bounds).map_err(EngineError::BadPlan)?;
+        }
+        Ok(())
+    }
+
+    /// The engine only knows jobs that have not ended; a stored one that it does not know has.
+    async fn explain(
+        &self,
+        job: &JobId,
+        action: &'static str,
+        result: Result<(), EngineError>,
+    ) -> Result<(), EngineError> {
+        match result {
+            Err(EngineError::NotFound(_)) => match self.store.head(job).await? {
+                Some(head) => Err(EngineError::WrongState {
+                    job: job.clone(),
+                    state: head.state,
+                    action,
+                }),
+                None => Err(EngineError::NotFound(job.clone())),
+            },
+            other => other,
+        }
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, EngineError> {
+        let (answer, answered) = oneshot::channel();
+        self.commands
+            .send(command(answer))
+            .await
+            .map_err(|_| EngineError::Stopped)?;
+        answered.await.map_err(|_| EngineError::Stopped)
+    }
+}
