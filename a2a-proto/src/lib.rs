@@ -8,6 +8,10 @@ pub mod clock;
 pub mod dialect;
 pub mod error;
 pub mod jsonrpc;
+#[cfg(feature = "server")]
+pub mod log;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod sse;
 pub mod types;
 pub mod version;

@@ -1,0 +1,256 @@
+//! [`MemoryLog`]: the task log without a disk, for tests and for agents that need no memory of their own. It keeps
+//! everything until it is dropped.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use super::engine::Engine;
+use super::list::{ListFilter, ListPage, Position};
+use super::shared::{LogOptions, lock};
+use super::storage::{
+    Batch, CommitError, Storage, StoredLine, StoredTask, TaskBatch, TaskKey, TaskMeta,
+};
+use super::{LogError, LogTask, LoggedEvent, NewTask, TaskLog};
+use crate::types::{Task, TaskState};
+
+/// A task log that lives as long as the process.
+#[derive(Debug)]
+pub struct MemoryLog(Engine);
+
+impl MemoryLog {
+    /// An empty log with default bounds.
+    ///
+    /// # Errors
+    /// When the operating system refuses a thread.
+    pub fn new() -> std::io::Result<Self> {
+        Self::with_options(LogOptions::default())
+    }
+
+    /// An empty log.
+    ///
+    /// # Errors
+    /// When the operating system refuses a thread.
+    pub fn with_options(options: LogOptions) -> std::io::Result<Self> {
+        Engine::start(Arc::new(MemoryStorage::default()), options, 0).map(Self)
+    }
+
+    #[cfg(test)]
+    pub(super) fn hot_tasks(&self) -> usize {
+        self.0.hot_tasks()
+    }
+}
+
+impl TaskLog for MemoryLog {
+    async fn create(&self, new: NewTask) -> Result<LogTask, LogError> {
+        self.0.create(new).await
+    }
+
+    async fn open(&self, owner: &str, id: &str) -> Result<LogTask, LogError> {
+        self.0.open(Some(owner), id).await
+    }
+
+    async fn list(&self, filter: &ListFilter) -> Result<ListPage, LogError> {
+        self.0.list(filter).await
+    }
+
+    async fn alias(&self, owner: &str, client_id: &str) -> Result<Option<String>, LogError> {
+        self.0.alias(owner, client_id).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<LogTask>, LogError> {
+        self.0.unfinished().await
+    }
+}
+
+#[derive(Default)]
+struct MemoryStorage(Mutex<Tables>);
+
+#[derive(Default)]
+struct Tables {
+    tasks: HashMap<TaskKey, Row>,
+    ids: HashMap<Arc<str>, TaskKey>,
+    aliases: HashMap<(Arc<str>, String), TaskKey>,
+}
+
+struct Row {
+    meta: Arc<TaskMeta>,
+    events: Vec<LoggedEvent>,
+    state: TaskState,
+    status_millis: i64,
+    status_seq: u64,
+    ended: Option<Arc<Task>>,
+}
+
+impl Tables {
+    fn create(&mut self, batch: &TaskBatch) {
+        let meta = &batch.meta;
+        self.ids.insert(Arc::clone(&meta.id), meta.key);
+        if let Some(client_id) = &meta.client_id {
+            self.aliases
+                .insert((Arc::clone(&meta.owner), client_id.clone()), meta.key);
+        }
+        let row = Row {
+            meta: Arc::clone(meta),
+            events: Vec::new(),
+            state: TaskState::Unspecified,
+            status_millis: 0,
+            status_seq: 0,
+            ended: None,
+        };
+        self.tasks.insert(meta.key, row);
+    }
+
+    fn exists(&self, meta: &TaskMeta) -> bool {
+        let alias = meta
+            .client_id
+            .as_ref()
+            .map(|id| (Arc::clone(&meta.owner), id.clone()));
+        self.ids.contains_key(&meta.id)
+            || alias.is_some_and(|alias| self.aliases.contains_key(&alias))
+    }
+}
+
+impl Storage for MemoryStorage {
+    fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+        let mut tables = lock(&self.0);
+        let new = || {
+            batch
+                .tasks
+                .iter()
+                .enumerate()
+                .filter(|(_, task)| task.create && !task.events.is_empty())
+        };
+        let twice = |at: usize, task: &TaskBatch| {
+            new().take(at).any(|(before, other)| {
+                before < at
+                    && other.meta.client_id.is_some()
+                    && (&other.meta.owner, &other.meta.client_id)
+                        == (&task.meta.owner, &task.meta.client_id)
+            })
+        };
+        if let Some((index, _)) =
+            new().find(|(at, task)| tables.exists(&task.meta) || twice(*at, task))
+        {
+            return Err(CommitError::Duplicate(index));
+        }
+        for task in batch.tasks.iter().filter(|task| !task.events.is_empty()) {
+            if task.create {
+                tables.create(task);
+            }
+            let Some(row) = tables.tasks.get_mut(&task.meta.key) else {
+                continue;
+            };
+            let numbered = (task.first_seq..).zip(&task.events);
+            row.events.extend(numbered.map(|(seq, event)| LoggedEvent {
+                seq,
+                json: event.json.clone(),
+            }));
+            if let Some((state, at)) = task.status {
+                row.state = state;
+                row.status_millis = at.as_millisecond();
+                row.status_seq = task.last_seq();
+            }
+        }
+        for (key, task) in &batch.finals {
+            if let Some(row) = tables.tasks.get_mut(key) {
+                row.ended = Some(Arc::clone(task));
+            }
+        }
+        Ok(())
+    }
+
+    fn load(&self, id: &str) -> Result<Option<StoredTask>, LogError> {
+        let tables = lock(&self.0);
+        let Some(row) = tables.ids.get(id).and_then(|key| tables.tasks.get(key)) else {
+            return Ok(None);
+        };
+        let task = match &row.ended {
+            Some(task) => Task::clone(task),
+            None => replay(&row.events)?,
+        };
+        let meta = TaskMeta {
+            key: row.meta.key,
+            id: Arc::clone(&row.meta.id),
+            owner: Arc::clone(&row.meta.owner),
+            context_id: Arc::clone(&row.meta.context_id),
+            client_id: row.meta.client_id.clone(),
+        };
+        let bytes = row.events.iter().map(|event| event.json.len()).sum();
+        Ok(Some(StoredTask {
+            meta,
+            task,
+            seq: row.events.len() as u64,
+            bytes,
+        }))
+    }
+
+    fn read(&self, key: TaskKey, after: u64, limit: usize) -> Result<Vec<LoggedEvent>, LogError> {
+        let tables = lock(&self.0);
+        let skip = usize::try_from(after).unwrap_or(usize::MAX);
+        let events = tables
+            .tasks
+            .get(&key)
+            .map(|row| row.events.iter().skip(skip).take(limit).cloned().collect());
+        Ok(events.unwrap_or_default())
+    }
+
+    fn list(&self, filter: &ListFilter) -> Result<(Vec<StoredLine>, u64), LogError> {
+        let tables = lock(&self.0);
+        let mut lines: Vec<_> = tables
+            .tasks
+            .values()
+            .filter(|row| matches(row, filter))
+            .map(|row| StoredLine {
+                id: Arc::clone(&row.meta.id),
+                seq: row.status_seq,
+                position: Position {
+                    millis: row.status_millis,
+                    id: row.meta.id.as_ref().to_owned(),
+                },
+                task: row.ended.as_ref().map(|task| Task::clone(task)),
+            })
+            .collect();
+        drop(tables);
+        lines.sort_by(|a, b| b.position.cmp(&a.position));
+        let total = lines.len() as u64;
+        if let Some(after) = &filter.after {
+            lines.retain(|line| line.position < after.0);
+        }
+        lines.truncate(filter.limit);
+        Ok((lines, total))
+    }
+
+    fn alias(&self, owner: &str, client_id: &str) -> Result<Option<String>, LogError> {
+        let tables = lock(&self.0);
+        let key = tables
+            .aliases
+            .get(&(Arc::from(owner), client_id.to_owned()));
+        let row = key.and_then(|key| tables.tasks.get(key));
+        Ok(row.map(|row| row.meta.id.as_ref().to_owned()))
+    }
+}
+
+fn matches(row: &Row, filter: &ListFilter) -> bool {
+    filter
+        .owner
+        .as_ref()
+        .is_none_or(|owner| *owner == row.meta.owner)
+        && filter
+            .context_id
+            .as_ref()
+            .is_none_or(|context| **context == *row.meta.context_id)
+        && filter.state.is_none_or(|state| state == row.state)
+        && filter
+            .status_after
+            .is_none_or(|at| row.status_millis >= at.as_millisecond())
+        && !(filter.unfinished && row.state.is_terminal())
+}
+
+/// The task that a list of events, from the first, amounts to.
+fn replay(events: &[LoggedEvent]) -> Result<Task, LogError> {
+    let mut task = Task::default();
+    for event in events {
+        task.apply(&event.event()?);
+    }
+    Ok(task)
+}

@@ -1,0 +1,217 @@
+//! The reading half: one task, a run of events, a page of the list. Every call works on one consistent view.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rusqlite::types::{Type, Value};
+use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+
+use super::payload;
+use super::write::code;
+use crate::log::LoggedEvent;
+use crate::log::list::{ListFilter, Position};
+use crate::log::storage::{StoredLine, StoredTask, TaskKey, TaskMeta};
+use crate::types::{Task, TaskState};
+
+const TERMINAL: [TaskState; 4] = [
+    TaskState::Completed,
+    TaskState::Failed,
+    TaskState::Canceled,
+    TaskState::Rejected,
+];
+
+pub(super) fn load(connection: &Connection, id: &str) -> rusqlite::Result<Option<StoredTask>> {
+    // One transaction, so that row and events belong together.
+    let view = connection.unchecked_transaction()?;
+    let found = view
+        .prepare_cached(
+            "SELECT key, id, owner, context_id, client_id, ended_seq, ended_task, ended_artifacts
+             FROM tasks WHERE id = ?1",
+        )?
+        .query_row([id], |row| {
+            let meta = TaskMeta {
+                key: row.get(0)?,
+                id: row.get(1)?,
+                owner: row.get(2)?,
+                context_id: row.get(3)?,
+                client_id: row.get(4)?,
+            };
+            let seq = row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned);
+            let ended = seq
+                .map(|seq| Ok::<_, rusqlite::Error>((seq, ended(row, 6, Some(7))?)))
+                .transpose()?;
+            Ok((meta, ended))
+        })
+        .optional()?;
+    let Some((meta, ended)) = found else {
+        return Ok(None);
+    };
+    if let Some((seq, (task, bytes))) = ended {
+        return Ok(Some(StoredTask {
+            meta,
+            task,
+            seq,
+            bytes,
+        }));
+    }
+    let (mut task, mut seq, mut bytes) = (Task::default(), 0, 0);
+    let mut statement = view.prepare_cached(
+        "SELECT first_seq, payload FROM events WHERE task = ?1 ORDER BY first_seq",
+    )?;
+    let mut rows = statement.query([meta.key])?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        unpack(row, &mut events)?;
+        for event in events.drain(..) {
+            task.apply(&serde_json::from_slice(&event.json).map_err(|error| damaged(1, error))?);
+            seq = event.seq;
+            bytes += event.json.len();
+        }
+    }
+    Ok(Some(StoredTask {
+        meta,
+        task,
+        seq,
+        bytes,
+    }))
+}
+
+pub(super) fn events(
+    connection: &Connection,
+    key: TaskKey,
+    after: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<LoggedEvent>> {
+    let mut statement = connection.prepare_cached(
+        "SELECT first_seq, payload FROM events
+         WHERE task = ?1
+           AND first_seq >= coalesce((SELECT max(first_seq) FROM events WHERE task = ?1 AND first_seq <= ?2), 0)
+         ORDER BY first_seq",
+    )?;
+    let mut rows = statement.query(params![key, (after + 1).cast_signed()])?;
+    let mut events = Vec::new();
+    while events.len() < limit
+        && let Some(row) = rows.next()?
+    {
+        unpack(row, &mut events)?;
+        // The first row can begin before the place that was asked for.
+        events.retain(|event| event.seq > after);
+    }
+    Ok(events)
+}
+
+pub(super) fn list(
+    connection: &Connection,
+    filter: &ListFilter,
+) -> rusqlite::Result<(Vec<StoredLine>, u64)> {
+    let mut conditions = String::from("TRUE");
+    let mut values: Vec<Value> = Vec::new();
+    let mut condition = |sql: &str, bound: &mut dyn Iterator<Item = Value>| {
+        conditions.push_str(" AND ");
+        conditions.push_str(sql);
+        values.extend(bound);
+    };
+    let mut one = |sql: &str, value: Value| condition(sql, &mut std::iter::once(value));
+    if let Some(owner) = &filter.owner {
+        one("owner = ?", Value::Text(owner.as_ref().to_owned()));
+    }
+    if let Some(context_id) = &filter.context_id {
+        one("context_id = ?", Value::Text(context_id.clone()));
+    }
+    if let Some(state) = filter.state {
+        one("state = ?", Value::Integer(code(state).into()));
+    }
+    if let Some(at) = filter.status_after {
+        one("status_millis >= ?", Value::Integer(at.as_millisecond()));
+    }
+    if filter.unfinished {
+        let mut states = TERMINAL
+            .map(|state| Value::Integer(code(state).into()))
+            .into_iter();
+        condition("state NOT IN (?, ?, ?, ?)", &mut states);
+    }
+    let view = connection.unchecked_transaction()?;
+    let count = format!("SELECT count(*) FROM tasks WHERE {conditions}");
+    let total: i64 = view
+        .prepare_cached(&count)?
+        .query_row(params_from_iter(&values), |row| row.get(0))?;
+    if let Some(after) = &filter.after {
+        conditions.push_str(" AND (status_millis, id) < (?, ?)");
+        values.extend([
+            Value::Integer(after.0.millis),
+            Value::Text(after.0.id.clone()),
+        ]);
+    }
+    let page = format!(
+        "SELECT id, status_seq, status_millis, ended_task, {} FROM tasks WHERE {conditions}
+         ORDER BY status_millis DESC, id DESC LIMIT ?",
+        if filter.artifacts {
+            "ended_artifacts"
+        } else {
+            "NULL"
+        }
+    );
+    values.push(Value::Integer(
+        i64::try_from(filter.limit).unwrap_or(i64::MAX),
+    ));
+    let mut statement = view.prepare_cached(&page)?;
+    let lines =
+        statement.query_map(params_from_iter(&values), |row| line(row, filter.artifacts))?;
+    Ok((lines.collect::<Result<_, _>>()?, total.cast_unsigned()))
+}
+
+pub(super) fn alias(
+    connection: &Connection,
+    owner: &str,
+    client_id: &str,
+) -> rusqlite::Result<Option<String>> {
+    connection
+        .prepare_cached("SELECT id FROM tasks WHERE owner = ?1 AND client_id = ?2")?
+        .query_row([owner, client_id], |row| row.get(0))
+        .optional()
+}
+
+fn line(row: &Row<'_>, artifacts: bool) -> rusqlite::Result<StoredLine> {
+    let id: Arc<str> = row.get(0)?;
+    let task = match row.get_ref(3)?.as_blob_or_null()? {
+        Some(_) => Some(ended(row, 3, artifacts.then_some(4))?.0),
+        None => None,
+    };
+    let position = Position {
+        millis: row.get(2)?,
+        id: id.as_ref().to_owned(),
+    };
+    Ok(StoredLine {
+        id,
+        seq: row.get::<_, i64>(1)?.cast_unsigned(),
+        position,
+        task,
+    })
+}
+
+/// The final aggregate of an ended task, and its size.
+fn ended(row: &Row<'_>, head: usize, artifacts: Option<usize>) -> rusqlite::Result<(Task, usize)> {
+    let json = row.get_ref(head)?.as_blob()?;
+    let mut bytes = json.len();
+    let mut task: Task = serde_json::from_slice(json).map_err(|error| damaged(head, error))?;
+    if let Some(column) = artifacts {
+        let json = row.get_ref(column)?.as_blob()?;
+        bytes += json.len();
+        task.artifacts = serde_json::from_slice(json).map_err(|error| damaged(column, error))?;
+    }
+    Ok((task, bytes))
+}
+
+/// Reads a row of `first_seq, payload`.
+fn unpack(row: &Row<'_>, events: &mut Vec<LoggedEvent>) -> rusqlite::Result<()> {
+    let payload = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
+    payload::read(payload, row.get::<_, i64>(0)?.cast_unsigned(), events)
+        .ok_or_else(|| damaged(1, "an event is cut short"))
+}
+
+fn damaged(
+    column: usize,
+    error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Blob, error.into())
+}

@@ -1,0 +1,76 @@
+//! The tables, and how older databases become newer ones. `user_version` counts the migrations that were applied;
+//! each runs in one transaction. A database with a higher count was written by a newer program and is not touched.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{BUSY, LogError, failure};
+
+/// Migration n brings a database from version n to n + 1. Never change one that was released: add another.
+const MIGRATIONS: &[&str] = &["
+    CREATE TABLE tasks (
+        key             INTEGER PRIMARY KEY,
+        id              TEXT NOT NULL UNIQUE,
+        owner           TEXT NOT NULL,
+        context_id      TEXT NOT NULL,
+        client_id       TEXT,
+        state           INTEGER NOT NULL,
+        status_millis   INTEGER NOT NULL,
+        status_seq      INTEGER NOT NULL,
+        -- What an ended task came to: the number of its last event, the task without its artifacts, the artifacts.
+        -- Last, so that reading the columns before them does not touch their pages.
+        ended_seq       INTEGER,
+        ended_task      BLOB,
+        ended_artifacts BLOB
+    ) STRICT;
+    CREATE UNIQUE INDEX tasks_by_client_id ON tasks (owner, client_id) WHERE client_id IS NOT NULL;
+    CREATE INDEX tasks_by_owner ON tasks (owner, status_millis, id);
+    CREATE INDEX tasks_by_context ON tasks (owner, context_id, status_millis, id);
+    -- One row per task and commit: the events first_seq to last_seq, each as its length (u32, little endian) and JSON.
+    CREATE TABLE events (
+        task      INTEGER NOT NULL,
+        first_seq INTEGER NOT NULL,
+        last_seq  INTEGER NOT NULL,
+        payload   BLOB NOT NULL,
+        PRIMARY KEY (task, first_seq)
+    ) STRICT, WITHOUT ROWID;
+"];
+
+/// Sets the connection up for writing and brings the database up to date.
+pub(super) fn prepare(connection: &mut Connection, place: &str) -> Result<(), LogError> {
+    let failed = |error| failure("open", place, error);
+    connection.busy_timeout(BUSY).map_err(failed)?;
+    let found: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(failed)?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(LogError::Newer {
+            place: place.to_owned(),
+            found,
+            known,
+        });
+    }
+    connection
+        .execute_batch(
+            "PRAGMA journal_mode = WAL;
+             PRAGMA synchronous = NORMAL;
+             -- 16 MiB: a checkpoint waits for the disk, so it should be rare; and the file should stay small.
+             PRAGMA wal_autocheckpoint = 4000;
+             PRAGMA journal_size_limit = 67108864;",
+        )
+        .map_err(failed)?;
+    for (version, migration) in (1_i64..)
+        .zip(MIGRATIONS)
+        .filter(|(version, _)| *version > found)
+    {
+        let mut migrate = || {
+            let transaction =
+                connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            transaction.execute_batch(migration)?;
+            transaction.pragma_update(None, "user_version", version)?;
+            transaction.commit()
+        };
+        migrate().map_err(|error| failure("migrate", place, error))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! The writing half: one batch, one transaction. Statements are prepared once and the buffers kept, because this is
+//! what every event of every task passes through.
+
+use rusqlite::{Connection, params};
+
+use super::{failure, payload};
+use crate::log::storage::{Batch, CommitError, TaskBatch, TaskKey};
+use crate::types::{Task, TaskState};
+
+pub(super) struct Writer {
+    connection: Connection,
+    payload: Vec<u8>,
+}
+
+/// Why a batch was not written.
+enum Stop {
+    Duplicate(usize),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Stop {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            payload: Vec::new(),
+        }
+    }
+
+    pub(super) fn commit(&mut self, batch: &Batch, place: &str) -> Result<(), CommitError> {
+        let stop = match self.write(batch) {
+            Ok(()) => return Ok(()),
+            Err(stop) => stop,
+        };
+        // Some errors end the transaction by themselves.
+        if !self.connection.is_autocommit()
+            && let Err(error) = self.connection.execute_batch("ROLLBACK")
+        {
+            tracing::error!(error = &error as &dyn std::error::Error, "cannot roll back");
+        }
+        Err(match stop {
+            Stop::Duplicate(index) => CommitError::Duplicate(index),
+            Stop::Sqlite(error) => CommitError::Failed(failure("write to", place, error)),
+        })
+    }
+
+    fn write(&mut self, batch: &Batch) -> Result<(), Stop> {
+        self.connection
+            .prepare_cached("BEGIN IMMEDIATE")?
+            .execute(())?;
+        for (index, task) in batch
+            .tasks
+            .iter()
+            .enumerate()
+            .filter(|(_, task)| !task.events.is_empty())
+        {
+            if task.create {
+                if !create(&self.connection, task)? {
+                    return Err(Stop::Duplicate(index));
+                }
+            } else if let Some((state, at)) = task.status {
+                self.connection
+                    .prepare_cached("UPDATE tasks SET state = ?2, status_millis = ?3, status_seq = ?4 WHERE key = ?1")?
+                    .execute(params![task.meta.key, code(state), at.as_millisecond(), task.last_seq().cast_signed()])?;
+            }
+            payload::write(&mut self.payload, &task.events);
+            self.connection
+                .prepare_cached("INSERT INTO events (task, first_seq, last_seq, payload) VALUES (?1, ?2, ?3, ?4)")?
+                .execute(params![
+                    task.meta.key,
+                    task.first_seq.cast_signed(),
+                    task.last_seq().cast_signed(),
+                    self.payload
+                ])?;
+        }
+        for (key, task) in &batch.finals {
+            finish(&self.connection, *key, task)?;
+        }
+        self.connection.prepare_cached("COMMIT")?.execute(())?;
+        // One huge commit must not keep its buffer for ever.
+        self.payload.shrink_to(1024 * 1024);
+        Ok(())
+    }
+
+    #[cfg(test)]
+    pub(super) fn limit_pages(&self, pages: u32) {
+        self.connection
+            .pragma_update(None, "max_page_count", pages)
+            .unwrap();
+    }
+}
+
+/// Makes the task's row; `false` when the id or the client's id is taken.
+fn create(connection: &Connection, task: &TaskBatch) -> rusqlite::Result<bool> {
+    let (meta, (state, at)) = (&task.meta, task.status.unwrap_or_default());
+    let made = connection
+        .prepare_cached(
+            "INSERT INTO tasks (key, id, owner, context_id, client_id, state, status_millis, status_seq)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+        )?
+        .execute(params![
+            meta.key,
+            meta.id,
+            meta.owner,
+            meta.context_id,
+            meta.client_id,
+            code(state),
+            at.as_millisecond(),
+            task.last_seq().cast_signed()
+        ])?;
+    Ok(made == 1)
+}
+
+/// Keeps what an ended task came to.
+fn finish(connection: &Connection, key: TaskKey, task: &Task) -> rusqlite::Result<()> {
+    let head = Task {
+        id: task.id.clone(),
+        context_id: task.context_id.clone(),
+        status: task.status.clone(),
+        artifacts: Vec::new(),
+        history: task.history.clone(),
+        metadata: task.metadata.clone(),
+    };
+    let json = |value: serde_json::Result<Vec<u8>>| {
+        value.map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
+    };
+    let head = json(serde_json::to_vec(&head))?;
+    let artifacts = json(serde_json::to_vec(&task.artifacts))?;
+    connection
+        .prepare_cached(
+            "UPDATE tasks SET ended_seq = (SELECT max(last_seq) FROM events WHERE task = ?1),
+                              ended_task = ?2, ended_artifacts = ?3 WHERE key = ?1",
+        )?
+        .execute(params![key, head, artifacts])?;
+    Ok(())
+}
+
+/// How a state is stored: by its number in the protocol.
+pub(super) fn code(state: TaskState) -> i32 {
+    state as i32
+}

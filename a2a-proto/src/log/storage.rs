@@ -1,0 +1,106 @@
+//! The seam between the hot tasks and what keeps them: five calls, all synchronous, made from the writer thread
+//! (`commit`) or from blocking threads (the rest). An implementation stores and finds; sequence numbers, states,
+//! publishing and retries are none of its business.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::list::{ListFilter, Position};
+use super::{LogError, LoggedEvent};
+use crate::types::{StreamResponse, Task, TaskState};
+
+/// The store's own short name of a task.
+pub(super) type TaskKey = i64;
+
+/// What never changes about a task.
+#[derive(Debug)]
+pub(super) struct TaskMeta {
+    pub(super) key: TaskKey,
+    pub(super) id: Arc<str>,
+    pub(super) owner: Arc<str>,
+    pub(super) context_id: Arc<str>,
+    pub(super) client_id: Option<String>,
+}
+
+/// An event that is ready to be stored: the object for the aggregate, the bytes for everybody else.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) event: StreamResponse,
+    pub(super) json: Bytes,
+}
+
+/// What one commit changes in one task.
+#[derive(Debug)]
+pub(super) struct TaskBatch {
+    pub(super) meta: Arc<TaskMeta>,
+    /// The task is new: its row and its alias are made too.
+    pub(super) create: bool,
+    /// The number of the first of `events`.
+    pub(super) first_seq: u64,
+    pub(super) events: Vec<Prepared>,
+    /// The newest status, if the status was written.
+    pub(super) status: Option<(TaskState, Timestamp)>,
+}
+
+impl TaskBatch {
+    pub(super) fn last_seq(&self) -> u64 {
+        self.first_seq + self.events.len() as u64 - 1
+    }
+}
+
+/// One transaction.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) tasks: Vec<TaskBatch>,
+    /// Ended tasks whose final aggregate is kept beside the events, so that reading them is flat.
+    pub(super) finals: Vec<(TaskKey, Arc<Task>)>,
+}
+
+/// Why a commit was not made. Whatever the reason, nothing of the batch is stored.
+#[derive(Debug)]
+pub(super) enum CommitError {
+    /// The new task at this index of the batch exists already, by id or by alias.
+    Duplicate(usize),
+    /// Everything in the batch failed.
+    Failed(LogError),
+}
+
+/// A task as found in the store.
+#[derive(Debug)]
+pub(super) struct StoredTask {
+    pub(super) meta: TaskMeta,
+    pub(super) task: Task,
+    pub(super) seq: u64,
+    /// Roughly how much memory it takes.
+    pub(super) bytes: usize,
+}
+
+/// One line of a list: enough to find the task, and the task itself if reading it was cheap.
+#[derive(Debug)]
+pub(super) struct StoredLine {
+    pub(super) id: Arc<str>,
+    /// An event at or after the one that wrote the status by which the line was found.
+    pub(super) seq: u64,
+    pub(super) position: Position,
+    pub(super) task: Option<Task>,
+}
+
+/// Where tasks are kept.
+pub(super) trait Storage: Send + Sync + 'static {
+    /// Stores the batch, all or nothing. Only the writer thread calls it.
+    fn commit(&self, batch: &Batch) -> Result<(), CommitError>;
+
+    /// The whole task with `id`.
+    fn load(&self, id: &str) -> Result<Option<StoredTask>, LogError>;
+
+    /// Up to about `limit` events after `after`: an implementation may answer more, never none while there are some.
+    fn read(&self, key: TaskKey, after: u64, limit: usize) -> Result<Vec<LoggedEvent>, LogError>;
+
+    /// One page of lines, and how many match without paging.
+    fn list(&self, filter: &ListFilter) -> Result<(Vec<StoredLine>, u64), LogError>;
+
+    /// The id of the task that `owner` calls `client_id`.
+    fn alias(&self, owner: &str, client_id: &str) -> Result<Option<String>, LogError>;
+}

@@ -1,0 +1,213 @@
+//! The one thread that commits. It takes what is queued for every task, decides by compare-and-set which appends
+//! hold, stores them all in one transaction, and only then publishes and answers. States and numbers that are not
+//! committed exist in this file alone, so undoing a failed commit means forgetting them.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::LogError;
+use super::cell::{Append, Events, TaskCell};
+use super::shared::Shared;
+use super::storage::{Batch, CommitError, Prepared, TaskBatch, TaskKey};
+use crate::types::{StreamResponse, Task, TaskState};
+
+type Reply = oneshot::Sender<Result<u64, LogError>>;
+
+/// One task within the commit being built.
+struct Entry {
+    cell: Arc<TaskCell>,
+    /// The position of its events in the batch.
+    index: usize,
+    replies: Vec<(Reply, Result<u64, LogError>)>,
+    /// Something was stored for which nobody waits.
+    unwatched: bool,
+    ended: bool,
+}
+
+/// Runs until the log is closed and everything queued is committed.
+pub(super) fn run(shared: &Shared) {
+    let mut writer = Writer {
+        shared,
+        finals: Vec::new(),
+        spare: Vec::new(),
+    };
+    while let Some(dirty) = shared.next_work() {
+        writer.commit(dirty);
+        if shared.is_idle() {
+            writer.commit(Vec::new());
+        }
+        shared.registry.trim();
+    }
+    writer.commit(Vec::new());
+}
+
+struct Writer<'a> {
+    shared: &'a Shared,
+    /// Final aggregates of tasks that ended in the commit before; they ride with the next one.
+    finals: Vec<(TaskKey, Arc<Task>)>,
+    /// Emptied queues, for the next round.
+    spare: Vec<Vec<Append>>,
+}
+
+impl Writer<'_> {
+    fn commit(&mut self, dirty: Vec<Arc<TaskCell>>) {
+        let mut batch = Batch {
+            tasks: Vec::with_capacity(dirty.len()),
+            finals: std::mem::take(&mut self.finals),
+        };
+        let mut entries: Vec<Entry> = dirty
+            .into_iter()
+            .map(|cell| self.stage(cell, &mut batch))
+            .collect();
+        loop {
+            if batch.tasks.iter().all(|task| task.events.is_empty()) && batch.finals.is_empty() {
+                break;
+            }
+            match self.shared.storage.commit(&batch) {
+                Ok(()) => break,
+                Err(CommitError::Duplicate(index)) => {
+                    // That one task is refused, the others are innocent: once more without it.
+                    if let Some(task) = batch.tasks.get_mut(index) {
+                        task.events.clear();
+                    }
+                    for entry in entries.iter_mut().filter(|entry| entry.index == index) {
+                        entry.fail(&LogError::Duplicate);
+                    }
+                }
+                Err(CommitError::Failed(error)) => {
+                    tracing::error!(
+                        error = &error as &dyn std::error::Error,
+                        "cannot store events"
+                    );
+                    entries.iter_mut().for_each(|entry| entry.fail(&error));
+                    // Losing a final aggregate loses nothing but speed: the events are there.
+                    batch.tasks.iter_mut().for_each(|task| task.events.clear());
+                    break;
+                }
+            }
+        }
+        for entry in entries {
+            let Some(task) = batch.tasks.get(entry.index) else {
+                continue;
+            };
+            if !task.events.is_empty() {
+                entry.cell.publish(&task.events);
+                if entry.ended {
+                    self.finals
+                        .push((entry.cell.meta.key, entry.cell.snapshot().task));
+                }
+            }
+            for (reply, result) in entry.replies {
+                // Whoever does not wait any more does not need the answer.
+                let _ = reply.send(result);
+            }
+        }
+    }
+
+    /// Decides about everything that is queued for one task.
+    fn stage(&mut self, cell: Arc<TaskCell>, batch: &mut Batch) -> Entry {
+        let mut appends = cell.take(self.spare.pop().unwrap_or_default());
+        let committed = cell.committed();
+        let (mut seq, mut state) = (committed.seq, committed.state);
+        let mut task = TaskBatch {
+            meta: Arc::clone(&cell.meta),
+            create: false,
+            first_seq: seq + 1,
+            events: Vec::with_capacity(appends.len()),
+            status: None,
+        };
+        let mut replies = Vec::new();
+        let mut unwatched = false;
+        for append in appends.drain(..) {
+            let result = if append.create && seq == 0 {
+                task.create = true;
+                Ok(())
+            } else {
+                check(append.expect, state, append.events.as_slice())
+            };
+            let result = result.map(|()| {
+                unwatched |= append.reply.is_none();
+                let mut take = |prepared: Prepared| {
+                    seq += 1;
+                    if let Some(status) = status_of(&prepared.event) {
+                        state = status.0;
+                        task.status = Some(status);
+                    }
+                    task.events.push(prepared);
+                };
+                match append.events {
+                    Events::One(prepared) => take(prepared),
+                    Events::Many(events) => events.into_iter().for_each(take),
+                }
+                seq
+            });
+            match append.reply {
+                Some(reply) => replies.push((reply, result)),
+                // Its sender went on; the terminal state that refused it is what the next append will be told.
+                None => {
+                    if let Err(error) = result {
+                        tracing::debug!(task = %cell.meta.id, %error, "an event came too late");
+                    }
+                }
+            }
+        }
+        self.spare.push(appends);
+        let ended = state.is_terminal();
+        batch.tasks.push(task);
+        Entry {
+            cell,
+            index: batch.tasks.len() - 1,
+            replies,
+            unwatched,
+            ended,
+        }
+    }
+}
+
+impl Entry {
+    /// Turns every success that was not stored after all into `error`.
+    fn fail(&mut self, error: &LogError) {
+        for (_, result) in &mut self.replies {
+            if result.is_ok() {
+                *result = Err(error.clone());
+            }
+        }
+        if self.unwatched {
+            self.cell.lose(error.clone());
+        }
+        if self.cell.committed().seq == 0 {
+            self.cell.shared.registry.remove(&self.cell.meta.id);
+        }
+    }
+}
+
+/// Whether events may follow a task in `state`, and each other.
+fn check(expect: super::Expect, state: TaskState, events: &[Prepared]) -> Result<(), LogError> {
+    // An append without events only waits for those before it.
+    let Some((_, but_last)) = events.split_last() else {
+        return Ok(());
+    };
+    if !expect.holds(state) {
+        return Err(LogError::Conflict { actual: state });
+    }
+    if but_last.iter().any(|prepared| prepared.event.ends_stream()) {
+        return Err(LogError::Refused {
+            reason: "events follow a terminal one",
+        });
+    }
+    Ok(())
+}
+
+/// The status that an event writes, if it writes one.
+fn status_of(event: &StreamResponse) -> Option<(TaskState, jiff::Timestamp)> {
+    let status = match event {
+        StreamResponse::Task(task) => &task.status,
+        StreamResponse::StatusUpdate(update) => &update.status,
+        StreamResponse::Message(_) | StreamResponse::ArtifactUpdate(_) => return None,
+    };
+    Some((
+        status.state,
+        status.timestamp.unwrap_or(jiff::Timestamp::UNIX_EPOCH),
+    ))
+}

@@ -1,0 +1,135 @@
+//! Who calls. Every operation is scoped to the [`Caller`] that the [`Authenticator`] finds in the request's headers;
+//! how a caller is found is the binary's choice. What a caller may do is not decided here.
+
+use std::fmt;
+use std::sync::Arc;
+
+use http::{HeaderMap, header};
+use secrecy::{ExposeSecret as _, SecretString};
+
+/// The name of the caller where nobody has to say who they are.
+const ANYBODY: &str = "anybody";
+
+/// Who sent a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Caller {
+    /// The name by which results are kept apart.
+    pub subject: Arc<str>,
+}
+
+impl Caller {
+    /// A caller by name.
+    pub fn new(subject: impl Into<Arc<str>>) -> Self {
+        Self {
+            subject: subject.into(),
+        }
+    }
+}
+
+/// Why a request has no caller. The text says what to do and not which check failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthError {
+    /// There is no `Authorization` header.
+    #[error("send an Authorization header with a bearer token")]
+    Missing,
+    /// The header is not of the form `Bearer TOKEN`.
+    #[error("the Authorization header must be: Bearer TOKEN")]
+    Malformed,
+    /// The token is not good.
+    #[error("the bearer token is not valid here")]
+    Rejected {
+        /// Why, for the log only.
+        internal: String,
+    },
+}
+
+impl AuthError {
+    /// The challenge for the `WWW-Authenticate` header (RFC 6750 §3).
+    pub fn challenge(&self) -> &'static str {
+        match self {
+            Self::Missing => "Bearer",
+            Self::Malformed => r#"Bearer error="invalid_request""#,
+            Self::Rejected { .. } => r#"Bearer error="invalid_token""#,
+        }
+    }
+}
+
+/// Finds the caller of a request. Called for every request, so it must be quick and must not block.
+pub trait Authenticator: Send + Sync + 'static {
+    /// # Errors
+    /// When the request has no acceptable credentials.
+    fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AuthError>;
+}
+
+/// Takes everybody for the same caller. Only for a listener that nobody else can reach, which the binary makes sure of.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AnyCaller;
+
+impl Authenticator for AnyCaller {
+    fn authenticate(&self, _headers: &HeaderMap) -> Result<Caller, AuthError> {
+        Ok(Caller::new(ANYBODY))
+    }
+}
+
+/// One shared secret: who knows it is the one caller.
+pub struct BearerToken {
+    token: SecretString,
+    caller: Caller,
+}
+
+impl BearerToken {
+    /// Callers who send `token` are `caller`.
+    pub fn new(token: SecretString, caller: Caller) -> Self {
+        Self { token, caller }
+    }
+}
+
+impl Authenticator for BearerToken {
+    fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AuthError> {
+        if same(bearer(headers)?, self.token.expose_secret()) {
+            Ok(self.caller.clone())
+        } else {
+            Err(AuthError::Rejected {
+                internal: "not the shared token".to_owned(),
+            })
+        }
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BearerToken")
+            .field("caller", &self.caller)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The token of an `Authorization: Bearer TOKEN` header; the scheme in any case (RFC 9110 §11.1).
+///
+/// # Errors
+/// When the header is missing, repeated or of another form.
+pub fn bearer(headers: &HeaderMap) -> Result<&str, AuthError> {
+    let mut values = headers.get_all(header::AUTHORIZATION).iter();
+    let value = values.next().ok_or(AuthError::Missing)?;
+    if values.next().is_some() {
+        return Err(AuthError::Malformed);
+    }
+    let (scheme, token) = value
+        .to_str()
+        .ok()
+        .and_then(|value| value.split_once(' '))
+        .ok_or(AuthError::Malformed)?;
+    let token = token.trim_start_matches(' ');
+    if !scheme.eq_ignore_ascii_case("bearer") || token.is_empty() {
+        return Err(AuthError::Malformed);
+    }
+    Ok(token)
+}
+
+/// Compares without telling by its duration where the difference is; the length is no secret.
+fn same(a: &str, b: &str) -> bool {
+    a.len() == b.len()
+        && a.bytes().zip(b.bytes()).fold(0, |difference, (a, b)| {
+            std::hint::black_box(difference | (a ^ b))
+        }) == 0
+}

@@ -1,0 +1,81 @@
+//! Everything about a server that its owner can choose, with defaults that are right for one agent behind one port.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::auth::Authenticator;
+use crate::clock::{Clock, Ids, SystemClock, UuidV7};
+use crate::error::ErrorMap;
+
+/// The choices of a server's owner.
+#[derive(Clone)]
+pub struct ServerOptions {
+    /// Tells the time of statuses.
+    pub clock: Arc<dyn Clock>,
+    /// Makes ids of tasks, contexts and messages; without `:` and `/`.
+    pub ids: Arc<dyn Ids>,
+    /// Where turns run; the owner waits for it at the end.
+    pub tracker: TaskTracker,
+    /// Ends streams and waiting calls, and tells turns to stop.
+    pub shutdown: CancellationToken,
+    /// Finds the caller of a request.
+    pub auth: Arc<dyn Authenticator>,
+    /// The largest request body in bytes.
+    pub max_body_bytes: usize,
+    /// Which edition of the error table to follow.
+    pub error_map: ErrorMap,
+    /// Take a missing `A2A-Version` for 0.3 as the text says (A2A §3.6.2), and so refuse it, instead of serving 1.0.
+    pub strict_version: bool,
+    /// Refuse messages with parts whose media type the card's `defaultInputModes` does not name (A2A §3.1.1).
+    pub validate_input_modes: bool,
+    /// After how long a silent stream says that it is alive.
+    pub keep_alive: Duration,
+    /// Streams open at once; one more is refused.
+    pub max_streams: usize,
+    /// How long an agent may take to stop before the client is told that it did not.
+    pub cancel_timeout: Duration,
+    /// For how long clients may keep the card.
+    pub card_max_age: Duration,
+}
+
+impl ServerOptions {
+    /// Defaults, with the one choice that has none: who may call.
+    pub fn new(auth: Arc<dyn Authenticator>) -> Self {
+        Self {
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(UuidV7),
+            tracker: TaskTracker::new(),
+            shutdown: CancellationToken::new(),
+            auth,
+            // Room for a message with a few files; artifacts go the other way.
+            max_body_bytes: 8 * 1024 * 1024,
+            error_map: ErrorMap::default(),
+            strict_version: false,
+            validate_input_modes: true,
+            // Below the 30 to 60 s after which proxies give up.
+            keep_alive: Duration::from_secs(15),
+            max_streams: 4096,
+            cancel_timeout: Duration::from_secs(30),
+            card_max_age: Duration::from_secs(60),
+        }
+    }
+}
+
+impl fmt::Debug for ServerOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerOptions")
+            .field("max_body_bytes", &self.max_body_bytes)
+            .field("error_map", &self.error_map)
+            .field("strict_version", &self.strict_version)
+            .field("validate_input_modes", &self.validate_input_modes)
+            .field("keep_alive", &self.keep_alive)
+            .field("max_streams", &self.max_streams)
+            .field("cancel_timeout", &self.cancel_timeout)
+            .field("card_max_age", &self.card_max_age)
+            .finish_non_exhaustive()
+    }
+}
