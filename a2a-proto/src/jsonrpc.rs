@@ -241,19 +241,24 @@ pub fn request(id: u64, method: &str, params: &impl Serialize) -> Result<Bytes, 
 /// The error that the peer sent, or [`A2aError::InvalidAgentResponse`].
 pub fn read_response<T: DeserializeOwned>(body: &[u8]) -> Result<T, A2aError> {
     #[derive(Deserialize)]
-    struct Response<'a> {
-        #[serde(borrow, default)]
-        result: Option<&'a RawValue>,
+    #[serde(bound = "T: DeserializeOwned")]
+    struct Response<T> {
+        #[serde(default = "Option::default")]
+        result: Option<T>,
         #[serde(default)]
         error: Option<JsonRpcError>,
     }
     let invalid = |detail: String| A2aError::InvalidAgentResponse { detail };
-    let response: Response<'_> = serde_json::from_slice(body)
-        .map_err(|error| invalid(format!("not a JSON-RPC response: {error}")))?;
-    match response.error {
-        Some(error) => Err(A2aError::from_json_rpc(error)),
-        None => types::from_slice(response.result.map_or("null", RawValue::get).as_bytes())
-            .map_err(|error| invalid(error.to_string())),
+    let response: Response<T> = types::from_slice(body).map_err(|error| {
+        invalid(format!(
+            "not the JSON-RPC response that was expected: {error}"
+        ))
+    })?;
+    match (response.error, response.result) {
+        (Some(error), _) => Err(A2aError::from_json_rpc(error)),
+        (None, Some(result)) => Ok(result),
+        (None, None) => serde_json::from_str("null")
+            .map_err(|_| invalid("a JSON-RPC response without a result".into())),
     }
 }
 

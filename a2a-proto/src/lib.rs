@@ -4,6 +4,8 @@ pub mod activity;
 #[cfg(feature = "auth")]
 pub mod auth;
 pub mod card;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod clock;
 pub mod dialect;
 pub mod error;

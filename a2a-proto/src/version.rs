@@ -55,16 +55,21 @@ pub fn check(requested: Option<&str>, absent: Absent) -> Result<(), A2aError> {
         (None, Absent::Lenient) => return Ok(()),
         (None, Absent::Strict) => "0.3",
     };
+    if is_current(version) {
+        return Ok(());
+    }
+    Err(A2aError::VersionNotSupported {
+        version: version.to_owned(),
+        supported: CURRENT.to_owned(),
+    })
+}
+
+/// Whether a version text means the version that we speak: `1.0`, with any patch number.
+pub fn is_current(version: &str) -> bool {
     let mut numbers = version.split('.').map(str::parse::<u32>);
     let (major, minor, patch) = (numbers.next(), numbers.next(), numbers.next());
     let well_formed = !matches!(patch, Some(Err(_))) && numbers.next().is_none();
-    match (major, minor) {
-        (Some(Ok(1)), Some(Ok(0))) if well_formed => Ok(()),
-        _ => {
-            let (version, supported) = (version.to_owned(), CURRENT.to_owned());
-            Err(A2aError::VersionNotSupported { version, supported })
-        }
-    }
+    well_formed && matches!((major, minor), (Some(Ok(1)), Some(Ok(0))))
 }
 
 /// The URIs of the extensions that a request activates.

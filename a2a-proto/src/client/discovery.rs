@@ -1,0 +1,108 @@
+//! Finding out how to talk to an agent: its card, and the first interface of the card that we speak (A2A §8.3).
+
+use reqwest::header::ACCEPT;
+use url::Url;
+
+use super::{ClientError, ClientOptions, http, invalid};
+use crate::error::A2aError;
+use crate::types::{self, AgentCard, AgentInterface};
+use crate::{card, version};
+
+/// A card is small; one above this is not a card.
+const MAX_CARD_BYTES: usize = 1024 * 1024;
+
+/// Where and how the agent is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Interface {
+    /// JSON-RPC at this address.
+    JsonRpc { url: Url, tenant: String },
+    /// HTTP+JSON below this address.
+    HttpJson { base: Url, tenant: String },
+}
+
+pub(super) async fn fetch(base: &Url, options: &ClientOptions) -> Result<AgentCard, ClientError> {
+    let url = below(base, card::WELL_KNOWN)?;
+    let call = async {
+        let request = options
+            .http
+            .get(url)
+            .header(ACCEPT, "application/a2a+json, application/json")
+            .header(version::VERSION_HEADER, version::CURRENT);
+        let response = request
+            .send()
+            .await
+            .map_err(|source| ClientError::Unreachable { source })?;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = http::read_body(response, MAX_CARD_BYTES).await?;
+        if !status.is_success() {
+            return Err(A2aError::from_http(status, &headers, &body).into());
+        }
+        types::from_slice(&body).map_err(|error| invalid(&format!("the agent card: {error}")))
+    };
+    let limit = options.call_timeout;
+    tokio::time::timeout(limit, call)
+        .await
+        .unwrap_or(Err(ClientError::TimedOut {
+            what: "for its card",
+            limit,
+        }))
+}
+
+/// `path` below `base`, whatever query or trailing slash the base has.
+pub(super) fn below(base: &Url, path: &str) -> Result<Url, ClientError> {
+    let mut url = base.clone();
+    if url.cannot_be_a_base() {
+        return Err(ClientError::BadUrl {
+            url: base.to_string(),
+        });
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    let path = format!("{}{path}", base.path().trim_end_matches('/'));
+    url.set_path(&path);
+    Ok(url)
+}
+
+pub(super) fn choose(card: &AgentCard) -> Result<Interface, ClientError> {
+    let spoken = card
+        .supported_interfaces
+        .iter()
+        .filter(|it| version::is_current(&it.protocol_version));
+    for AgentInterface {
+        url,
+        protocol_binding,
+        tenant,
+        ..
+    } in spoken
+    {
+        let parse = || Url::parse(url).map_err(|_| ClientError::BadUrl { url: url.clone() });
+        let tenant = tenant.clone();
+        match protocol_binding.as_str() {
+            "JSONRPC" => {
+                return Ok(Interface::JsonRpc {
+                    url: parse()?,
+                    tenant,
+                });
+            }
+            "HTTP+JSON" => {
+                return Ok(Interface::HttpJson {
+                    base: parse()?,
+                    tenant,
+                });
+            }
+            _ => {}
+        }
+    }
+    let offered = card
+        .supported_interfaces
+        .iter()
+        .map(|it| format!("{} {}", it.protocol_binding, it.protocol_version));
+    let offered = offered.collect::<Vec<_>>().join(", ");
+    Err(ClientError::NoInterface {
+        offered: if offered.is_empty() {
+            "none at all".to_owned()
+        } else {
+            offered
+        },
+    })
+}

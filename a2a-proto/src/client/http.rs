@@ -1,0 +1,74 @@
+//! The one place that builds HTTP clients. They have time-outs, follow no redirect (a token must not travel to where it
+//! was not meant to go) and ignore the system's proxy settings.
+
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::ClientError;
+
+/// What an HTTP client is built from.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// How long a connection may take to stand.
+    pub connect_timeout: Duration,
+    /// How long a whole request may take, streams included; `None` for no limit, which streams need.
+    pub timeout: Option<Duration>,
+    /// Who we say we are.
+    pub user_agent: String,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            timeout: None,
+            user_agent: concat!("flotilla/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+/// An HTTP client. It keeps connections: make one and share it.
+///
+/// # Errors
+/// [`ClientError::Build`] when TLS cannot be set up.
+pub fn http_client(options: &HttpOptions) -> Result<reqwest::Client, ClientError> {
+    // Notices a peer that vanished without a word even where no other limit applies.
+    const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that builds HTTP clients"
+    )]
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(options.connect_timeout)
+        .user_agent(&options.user_agent)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy()
+        .tcp_nodelay(true)
+        .tcp_keepalive(TCP_KEEPALIVE);
+    if let Some(timeout) = options.timeout {
+        builder = builder.timeout(timeout);
+    }
+    builder
+        .build()
+        .map_err(|source| ClientError::Build { source })
+}
+
+/// Reads a body to its end, but not beyond `limit` bytes.
+pub(super) async fn read_body(
+    mut response: reqwest::Response,
+    limit: usize,
+) -> Result<Bytes, ClientError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|source| ClientError::Unreachable { source })?
+    {
+        if body.len() + chunk.len() > limit {
+            return Err(ClientError::TooLarge { limit });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}

@@ -1,0 +1,384 @@
+//! The A2A client: finds an agent by its card, picks a binding that both speak, calls it, and follows its streams
+//! through cut connections. One [`Client`] per agent; it is cheap to clone and safe to share. What the events mean is
+//! the caller's business.
+
+mod discovery;
+mod error;
+mod http;
+mod operation;
+mod stream;
+mod token;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
+use secrecy::ExposeSecret as _;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+pub use error::ClientError;
+pub use http::{HttpOptions, http_client};
+pub use stream::{EventStream, ResumeOptions, StreamEvent};
+pub use token::{StaticToken, TokenError, TokenSource};
+
+use crate::error::A2aError;
+use crate::types::{
+    self, AgentCard, CancelTaskRequest, GetTaskRequest, ListTasksRequest, ListTasksResponse,
+    SendMessageRequest, SendMessageResponse, Task,
+};
+use crate::{jsonrpc, sse, version};
+use discovery::Interface;
+use operation::Operation;
+
+/// How a client behaves.
+#[derive(Debug, Clone)]
+pub struct ClientOptions {
+    /// What carries the requests; see [`http_client`].
+    pub http: reqwest::Client,
+    /// Where the bearer token of a request comes from.
+    pub token: Option<Arc<dyn TokenSource>>,
+    /// URIs of extensions to activate.
+    pub extensions: Vec<String>,
+    /// How long a call may take that does not wait for the agent's work (get, list, the card).
+    pub call_timeout: Duration,
+    /// How long a cancel may take: the agent answers when everything is dead.
+    pub cancel_timeout: Duration,
+    /// How large an answer may be; a task with inline files is the largest.
+    pub max_answer_bytes: usize,
+    /// How streams go on after a cut.
+    pub resume: ResumeOptions,
+}
+
+impl ClientOptions {
+    /// The defaults: no token, 30 s for calls, 60 s for a cancel, 64 MiB for an answer.
+    pub fn new(http: reqwest::Client) -> Self {
+        Self {
+            http,
+            token: None,
+            extensions: Vec::new(),
+            call_timeout: Duration::from_secs(30),
+            cancel_timeout: Duration::from_secs(60),
+            max_answer_bytes: 64 * 1024 * 1024,
+            resume: ResumeOptions::default(),
+        }
+    }
+
+    /// The same with a source of tokens.
+    #[must_use]
+    pub fn with_token(mut self, token: Arc<dyn TokenSource>) -> Self {
+        self.token = Some(token);
+        self
+    }
+}
+
+/// A client of one agent.
+#[derive(Debug, Clone)]
+pub struct Client {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    card: AgentCard,
+    interface: Interface,
+    options: ClientOptions,
+}
+
+impl Client {
+    /// Fetches the card of the agent at `base` and makes a client for it.
+    ///
+    /// # Errors
+    /// When the card cannot be had, or offers nothing that we speak.
+    pub async fn discover(base: &Url, options: ClientOptions) -> Result<Self, ClientError> {
+        let card = discovery::fetch(base, &options).await?;
+        Self::from_card(card, options)
+    }
+
+    /// A client for an agent whose card is known.
+    ///
+    /// # Errors
+    /// [`ClientError::NoInterface`] when the card offers nothing that we speak.
+    pub fn from_card(card: AgentCard, options: ClientOptions) -> Result<Self, ClientError> {
+        let interface = discovery::choose(&card)?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                card,
+                interface,
+                options,
+            }),
+        })
+    }
+
+    /// The agent's card.
+    pub fn card(&self) -> &AgentCard {
+        &self.inner.card
+    }
+
+    /// Sends a message and waits for the answer: until the task ends or waits for us, unless the request says
+    /// `returnImmediately`. There is no time limit: wrap the call in one if the agent may hang.
+    ///
+    /// # Errors
+    /// [`ClientError::Agent`] when the agent refuses; another one when it cannot be reached.
+    pub async fn send(
+        &self,
+        request: &SendMessageRequest,
+    ) -> Result<SendMessageResponse, ClientError> {
+        let at_once = request
+            .configuration
+            .as_ref()
+            .is_some_and(|configuration| configuration.return_immediately);
+        let limit = at_once.then_some(self.inner.options.call_timeout);
+        self.inner.call(&Operation::Send(request), limit).await
+    }
+
+    /// The task `id` with the newest `history_length` messages (`None`: as many as the agent likes).
+    ///
+    /// # Errors
+    /// [`ClientError::Agent`] when the agent refuses; another one when it cannot be reached.
+    pub async fn get(&self, id: &str, history_length: Option<i32>) -> Result<Task, ClientError> {
+        let request = GetTaskRequest {
+            id: id.to_owned(),
+            history_length,
+            ..GetTaskRequest::default()
+        };
+        self.inner
+            .call(
+                &Operation::Get(&request),
+                Some(self.inner.options.call_timeout),
+            )
+            .await
+    }
+
+    /// One page of the tasks that match.
+    ///
+    /// # Errors
+    /// [`ClientError::Agent`] when the agent refuses; another one when it cannot be reached.
+    pub async fn list(&self, request: &ListTasksRequest) -> Result<ListTasksResponse, ClientError> {
+        self.inner
+            .call(
+                &Operation::List(request),
+                Some(self.inner.options.call_timeout),
+            )
+            .await
+    }
+
+    /// Cancels the task `id` and waits until it is dead.
+    ///
+    /// # Errors
+    /// [`ClientError::Agent`] when the agent refuses; another one when it cannot be reached.
+    pub async fn cancel(&self, id: &str) -> Result<Task, ClientError> {
+        let request = CancelTaskRequest {
+            id: id.to_owned(),
+            ..CancelTaskRequest::default()
+        };
+        self.inner
+            .call(
+                &Operation::Cancel(&request),
+                Some(self.inner.options.cancel_timeout),
+            )
+            .await
+    }
+
+    /// Sends a message and follows the stream of what comes of it. Nothing is sent before the stream is polled.
+    pub fn stream(&self, request: SendMessageRequest) -> EventStream {
+        EventStream::of_message(Arc::clone(&self.inner), request)
+    }
+
+    /// Follows the stream of the task `task_id`: from its snapshot, or strictly after the event `after`.
+    pub fn subscribe(&self, task_id: impl Into<String>, after: Option<u64>) -> EventStream {
+        EventStream::of_task(Arc::clone(&self.inner), task_id.into(), after)
+    }
+}
+
+/// How a response is told to be what it is.
+enum Answer {
+    /// A stream of events.
+    Stream(reqwest::Response),
+    /// Everything else, read to its end.
+    Whole(
+        reqwest::StatusCode,
+        reqwest::header::HeaderMap,
+        bytes::Bytes,
+    ),
+}
+
+impl Inner {
+    /// Calls and reads the one answer.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        operation: &Operation<'_>,
+        limit: Option<Duration>,
+    ) -> Result<T, ClientError> {
+        let call = async {
+            match self.request(operation, None).await? {
+                Answer::Stream(_) => Err(invalid("a stream where one answer was expected")),
+                Answer::Whole(status, headers, body) => Ok(self.read(status, &headers, &body)?),
+            }
+        };
+        match limit {
+            Some(limit) => {
+                tokio::time::timeout(limit, call)
+                    .await
+                    .unwrap_or(Err(ClientError::TimedOut {
+                        what: operation.method(),
+                        limit,
+                    }))
+            }
+            None => call.await,
+        }
+    }
+
+    /// Opens a stream.
+    async fn open(
+        &self,
+        operation: &Operation<'_>,
+        after: Option<u64>,
+    ) -> Result<reqwest::Response, ClientError> {
+        let (status, headers, body) = match self.request(operation, after).await? {
+            Answer::Stream(response) => return Ok(response),
+            Answer::Whole(status, headers, body) => (status, headers, body),
+        };
+        // An error before the first event is an ordinary answer.
+        match self.read::<serde_json::Value>(status, &headers, &body) {
+            Err(error) => Err(error.into()),
+            Ok(_) => Err(invalid("one answer where a stream was expected")),
+        }
+    }
+
+    fn read<T: DeserializeOwned>(
+        &self,
+        status: reqwest::StatusCode,
+        headers: &reqwest::header::HeaderMap,
+        body: &[u8],
+    ) -> Result<T, A2aError> {
+        match self.interface {
+            Interface::JsonRpc { .. } if status.is_success() => jsonrpc::read_response(body),
+            Interface::HttpJson { .. } if status.is_success() => {
+                types::from_slice(body).map_err(|error| A2aError::InvalidAgentResponse {
+                    detail: error.to_string(),
+                })
+            }
+            Interface::HttpJson { .. } => Err(A2aError::from_http(status, headers, body)),
+            // Errors of the protocol come with status 200; yet some servers send them with another one.
+            Interface::JsonRpc { .. } => match jsonrpc::read_response::<serde_json::Value>(body) {
+                Err(error)
+                    if !matches!(
+                        error,
+                        A2aError::InvalidAgentResponse { .. } | A2aError::Internal { .. }
+                    ) =>
+                {
+                    Err(error)
+                }
+                _ => Err(A2aError::from_http(status, headers, body)),
+            },
+        }
+    }
+
+    /// Sends one request. On HTTP+JSON a subscribe is POST in the text of the specification and GET in its proto
+    /// file: the one that the agent does not know answers 404 or 405, then the other is tried.
+    async fn request(
+        &self,
+        operation: &Operation<'_>,
+        after: Option<u64>,
+    ) -> Result<Answer, ClientError> {
+        let answer = self.request_once(operation, after, false).await?;
+        match (&answer, operation, &self.interface) {
+            (
+                Answer::Whole(status, _, body),
+                Operation::Subscribe(_),
+                Interface::HttpJson { .. },
+            ) if matches!(status.as_u16(), 404 | 405)
+                && !matches!(
+                    A2aError::from_http(*status, &reqwest::header::HeaderMap::new(), body),
+                    A2aError::TaskNotFound { .. }
+                ) =>
+            {
+                self.request_once(operation, after, true).await
+            }
+            _ => Ok(answer),
+        }
+    }
+
+    async fn request_once(
+        &self,
+        operation: &Operation<'_>,
+        after: Option<u64>,
+        subscribe_by_get: bool,
+    ) -> Result<Answer, ClientError> {
+        let http = &self.options.http;
+        let mut request = match &self.interface {
+            Interface::JsonRpc { url, tenant } => http
+                .post(url.clone())
+                .header(CONTENT_TYPE, "application/json")
+                .body(operation.json_rpc(tenant)?),
+            Interface::HttpJson { base, tenant } => {
+                let (method, url, body) = operation.http(base, tenant, subscribe_by_get)?;
+                let request = http.request(method, url);
+                match body {
+                    Some(body) => request
+                        .header(CONTENT_TYPE, "application/a2a+json")
+                        .body(body),
+                    None => request,
+                }
+            }
+        };
+        let accept = match (operation.streams(), &self.interface) {
+            (true, _) => "text/event-stream, application/a2a+json, application/json",
+            (false, Interface::JsonRpc { .. }) => "application/json",
+            (false, Interface::HttpJson { .. }) => "application/a2a+json, application/json",
+        };
+        request = request
+            .header(ACCEPT, accept)
+            .header(version::VERSION_HEADER, version::CURRENT);
+        if !self.options.extensions.is_empty() {
+            request = request.header(
+                version::EXTENSIONS_HEADER,
+                self.options.extensions.join(", "),
+            );
+        }
+        if let Some(after) = after {
+            request = request.header(sse::LAST_EVENT_ID, after);
+        }
+        if let Some(source) = &self.options.token {
+            let token = source.token()?;
+            let mut header = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret()))
+                .map_err(|_| {
+                    TokenError::new("the token has characters that a header cannot hold")
+                })?;
+            header.set_sensitive(true);
+            request = request.header(AUTHORIZATION, header);
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|source| ClientError::Unreachable { source })?;
+        if response.status().is_success() && is_event_stream(response.headers()) {
+            return Ok(Answer::Stream(response));
+        }
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = http::read_body(response, self.options.max_answer_bytes).await?;
+        Ok(Answer::Whole(status, headers, body))
+    }
+}
+
+fn is_event_stream(headers: &reqwest::header::HeaderMap) -> bool {
+    let media_type = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    media_type
+        .split(';')
+        .next()
+        .is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/event-stream"))
+}
+
+fn invalid(detail: &str) -> ClientError {
+    A2aError::InvalidAgentResponse {
+        detail: detail.to_owned(),
+    }
+    .into()
+}

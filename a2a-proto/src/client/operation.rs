@@ -1,0 +1,159 @@
+//! One operation in the words of both bindings: a JSON-RPC method with parameters, or a verb, a path and a body
+//! (A2A §5.3). Nothing is sent from here.
+
+use bytes::Bytes;
+use reqwest::Method;
+use serde::Serialize;
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::ClientError;
+use super::discovery::below;
+use crate::jsonrpc;
+use crate::types::{
+    CancelTaskRequest, GetTaskRequest, ListTasksRequest, SendMessageRequest, SubscribeToTaskRequest,
+};
+
+/// An operation with its request.
+#[derive(Debug)]
+pub(super) enum Operation<'a> {
+    Send(&'a SendMessageRequest),
+    Stream(&'a SendMessageRequest),
+    Get(&'a GetTaskRequest),
+    List(&'a ListTasksRequest),
+    Cancel(&'a CancelTaskRequest),
+    Subscribe(&'a SubscribeToTaskRequest),
+}
+
+/// One request is under way per connection and answers come with it: the id tells nothing.
+const REQUEST_ID: u64 = 1;
+
+impl Operation<'_> {
+    /// The JSON-RPC method.
+    pub(super) fn method(&self) -> &'static str {
+        match self {
+            Self::Send(_) => "SendMessage",
+            Self::Stream(_) => "SendStreamingMessage",
+            Self::Get(_) => "GetTask",
+            Self::List(_) => "ListTasks",
+            Self::Cancel(_) => "CancelTask",
+            Self::Subscribe(_) => "SubscribeToTask",
+        }
+    }
+
+    /// Whether the answer is a stream.
+    pub(super) fn streams(&self) -> bool {
+        matches!(self, Self::Stream(_) | Self::Subscribe(_))
+    }
+
+    /// The body of the JSON-RPC request.
+    pub(super) fn json_rpc(&self, tenant: &str) -> Result<Bytes, ClientError> {
+        let method = self.method();
+        Ok(match self {
+            Self::Send(request) | Self::Stream(request) => call(method, *request, tenant)?,
+            Self::Get(request) => call(method, *request, tenant)?,
+            Self::List(request) => call(method, *request, tenant)?,
+            Self::Cancel(request) => call(method, *request, tenant)?,
+            Self::Subscribe(request) => call(method, *request, tenant)?,
+        })
+    }
+
+    /// The verb, the address and the body of the HTTP request.
+    pub(super) fn http(
+        &self,
+        base: &Url,
+        tenant: &str,
+        subscribe_by_get: bool,
+    ) -> Result<(Method, Url, Option<Bytes>), ClientError> {
+        let prefix = if tenant.is_empty() {
+            String::new()
+        } else {
+            format!("/{}", segment(tenant))
+        };
+        let at = |path: String| below(base, &format!("{prefix}{path}"));
+        Ok(match self {
+            Self::Send(request) => (
+                Method::POST,
+                at("/message:send".to_owned())?,
+                Some(json(request)?),
+            ),
+            Self::Stream(request) => (
+                Method::POST,
+                at("/message:stream".to_owned())?,
+                Some(json(request)?),
+            ),
+            Self::Get(request) => {
+                let mut url = at(format!("/tasks/{}", segment(&request.id)))?;
+                if let Some(length) = request.history_length {
+                    url.query_pairs_mut()
+                        .append_pair("historyLength", &length.to_string());
+                }
+                (Method::GET, url, None)
+            }
+            Self::List(request) => {
+                let mut url = at("/tasks".to_owned())?;
+                append_query(&mut url, request)?;
+                (Method::GET, url, None)
+            }
+            Self::Cancel(request) => (
+                Method::POST,
+                at(format!("/tasks/{}:cancel", segment(&request.id)))?,
+                Some(json(request)?),
+            ),
+            Self::Subscribe(request) => {
+                let url = at(format!("/tasks/{}:subscribe", segment(&request.id)))?;
+                match subscribe_by_get {
+                    true => (Method::GET, url, None),
+                    false => (Method::POST, url, Some(json(request)?)),
+                }
+            }
+        })
+    }
+}
+
+/// The tenant goes into the parameters, but a request that names one keeps it.
+fn call(method: &str, request: &impl Serialize, tenant: &str) -> Result<Bytes, serde_json::Error> {
+    if tenant.is_empty() {
+        return jsonrpc::request(REQUEST_ID, method, request);
+    }
+    let mut params = Map::from_iter([("tenant".to_owned(), Value::from(tenant))]);
+    if let Value::Object(members) = serde_json::to_value(request)? {
+        params.extend(members);
+    }
+    jsonrpc::request(REQUEST_ID, method, &params)
+}
+
+fn json(request: &impl Serialize) -> Result<Bytes, serde_json::Error> {
+    serde_json::to_vec(request).map(Bytes::from)
+}
+
+/// The fields of a request as query parameters; all fields of the requests that need this are scalars.
+fn append_query(url: &mut Url, request: &impl Serialize) -> Result<(), serde_json::Error> {
+    if let Value::Object(fields) = serde_json::to_value(request)?
+        && !fields.is_empty()
+    {
+        let mut query = url.query_pairs_mut();
+        for (name, value) in fields {
+            match value {
+                Value::String(text) => query.append_pair(&name, &text),
+                other => query.append_pair(&name, &other.to_string()),
+            };
+        }
+    }
+    Ok(())
+}
+
+/// A path segment with everything but unreserved characters percent-encoded (RFC 3986 §2.3): a `:` in a task id must
+/// not look like a verb.
+fn segment(text: &str) -> String {
+    let mut encoded = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                encoded.push(char::from(byte));
+            }
+            _ => encoded.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    encoded
+}
