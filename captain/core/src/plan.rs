@@ -4,7 +4,7 @@
 mod errors;
 mod graph;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
