@@ -1,6 +1,7 @@
 //! Skeleton.
 
 pub mod backend;
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod planner;

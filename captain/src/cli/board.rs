@@ -99,7 +99,12 @@ impl Board {
         let at = envelope.at;
         match &envelope.event {
             JobEvent::JobSubmitted { spec } => {
-                self.goal = spec.goal.lines().map(clean).find(|line| !line.is_empty()).unwrap_or_default();
+                self.goal = spec
+                    .goal
+                    .lines()
+                    .map(clean)
+                    .find(|line| !line.is_empty())
+                    .unwrap_or_default();
                 self.submitted = Some(at);
             }
             JobEvent::JobPlanned { plan, .. } => {
@@ -110,8 +115,18 @@ impl Board {
             JobEvent::JobStarted { .. } => self.phase = Phase::Running,
             JobEvent::JobIntegrating => self.phase = Phase::Integrating,
             JobEvent::JobCancelRequested { .. } => self.phase = Phase::Stopping,
-            JobEvent::JobCompleted { result } => self.end(at, Phase::Done { files: result.files.len() }),
-            JobEvent::JobFailed { message, .. } => self.end(at, Phase::Failed { message: clean(message) }),
+            JobEvent::JobCompleted { result } => self.end(
+                at,
+                Phase::Done {
+                    files: result.files.len(),
+                },
+            ),
+            JobEvent::JobFailed { message, .. } => self.end(
+                at,
+                Phase::Failed {
+                    message: clean(message),
+                },
+            ),
             JobEvent::JobCancelled => self.end(at, Phase::Cancelled),
             JobEvent::SubtaskStarted { subtask, attempt } => {
                 if let Some(row) = self.row(subtask) {
@@ -121,45 +136,85 @@ impl Board {
                     row.state = RowState::Preparing;
                 }
             }
-            JobEvent::SubtaskPrepared { subtask, .. } | JobEvent::WorkerLaunched { subtask, .. } => {
+            JobEvent::SubtaskPrepared { subtask, .. }
+            | JobEvent::WorkerLaunched { subtask, .. } => {
                 self.set(subtask, RowState::Starting);
             }
-            JobEvent::WorkerReady { .. } | JobEvent::MergeConflict { .. } | JobEvent::WorkerStopped { .. } => {}
+            JobEvent::WorkerReady { .. }
+            | JobEvent::MergeConflict { .. }
+            | JobEvent::WorkerStopped { .. } => {}
             JobEvent::WorkerAccepted { subtask, .. }
             | JobEvent::WorkerReachable { subtask, .. }
             | JobEvent::InputResolved { subtask, .. } => self.set(subtask, RowState::Working),
             JobEvent::WorkerUnreachable { subtask, .. } => self.set(subtask, RowState::Unreachable),
-            JobEvent::InputRequired { subtask, question, .. } => {
-                self.set(subtask, RowState::Asking { question: clean(question) });
+            JobEvent::InputRequired {
+                subtask, question, ..
+            } => {
+                self.set(
+                    subtask,
+                    RowState::Asking {
+                        question: clean(question),
+                    },
+                );
             }
-            JobEvent::AttemptEnded { subtask, outcome, .. } => match outcome {
+            JobEvent::AttemptEnded {
+                subtask, outcome, ..
+            } => match outcome {
                 Outcome::Completed => self.set(subtask, RowState::Merging),
-                other => self.set(subtask, RowState::Retrying { why: clean(&other.to_string()) }),
+                other => self.set(
+                    subtask,
+                    RowState::Retrying {
+                        why: clean(&other.to_string()),
+                    },
+                ),
             },
-            JobEvent::RetryScheduled { .. } | JobEvent::ArtifactMade { .. } | JobEvent::AgentThought { .. } => {}
+            JobEvent::RetryScheduled { .. }
+            | JobEvent::ArtifactMade { .. }
+            | JobEvent::AgentThought { .. } => {}
             JobEvent::SubtaskMerged { subtask, files, .. } => {
                 self.finish(at, subtask, RowState::Done { files: files.len() });
             }
             JobEvent::SubtaskFailed { subtask, outcome } => {
-                self.finish(at, subtask, RowState::Failed { why: clean(&outcome.to_string()) });
+                self.finish(
+                    at,
+                    subtask,
+                    RowState::Failed {
+                        why: clean(&outcome.to_string()),
+                    },
+                );
             }
             JobEvent::SubtaskSkipped { subtask, because } => {
-                self.finish(at, subtask, RowState::Skipped { because: because.clone() });
+                self.finish(
+                    at,
+                    subtask,
+                    RowState::Skipped {
+                        because: because.clone(),
+                    },
+                );
             }
             JobEvent::SubtaskCancelled { subtask } => self.finish(at, subtask, RowState::Cancelled),
             JobEvent::AgentText { subtask, text, .. } => self.says(subtask, |says| says.add(text)),
-            JobEvent::ToolStarted { subtask, call, title, .. } => {
-                self.says(subtask, |says| says.tools.push((call.clone(), clean(title))));
+            JobEvent::ToolStarted {
+                subtask,
+                call,
+                title,
+                ..
+            } => {
+                self.says(subtask, |says| {
+                    says.tools.push((call.clone(), clean(title)))
+                });
             }
             JobEvent::ToolUpdated { .. } => {}
             JobEvent::ToolFinished { subtask, call, .. } => {
-                self.says(subtask, |says| says.tools.retain(|(known, _)| known != call));
+                self.says(subtask, |says| {
+                    says.tools.retain(|(known, _)| known != call)
+                });
             }
         }
     }
 
     /// The subtasks that `row` still waits for.
-    pub(crate) fn waits_for(&self, row: &Row) -> Vec<&SubtaskId> {
+    pub(crate) fn waits_for<'a>(&self, row: &'a Row) -> Vec<&'a SubtaskId> {
         let is_done = |id: &&SubtaskId| {
             let place = self.index.get(*id).and_then(|&place| self.rows.get(place));
             place.is_some_and(|row| matches!(row.state, RowState::Done { .. }))
@@ -169,7 +224,10 @@ impl Board {
 
     /// Whether nothing follows.
     pub(crate) fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Done { .. } | Phase::Failed { .. } | Phase::Cancelled)
+        matches!(
+            self.phase,
+            Phase::Done { .. } | Phase::Failed { .. } | Phase::Cancelled
+        )
     }
 
     fn set_plan(&mut self, plan: &captain_core::PlanSpec) {
@@ -177,7 +235,11 @@ impl Board {
             Some(Row {
                 id: SubtaskId::parse(&*spec.id).ok()?,
                 title: clean(spec.title.as_deref().unwrap_or_default()),
-                depends_on: spec.depends_on.iter().filter_map(|id| SubtaskId::parse(&**id).ok()).collect(),
+                depends_on: spec
+                    .depends_on
+                    .iter()
+                    .filter_map(|id| SubtaskId::parse(&**id).ok())
+                    .collect(),
                 state: RowState::Waiting,
                 attempt: 0,
                 began: None,
@@ -186,11 +248,18 @@ impl Board {
             })
         });
         self.rows = rows.collect();
-        self.index = self.rows.iter().enumerate().map(|(place, row)| (row.id.clone(), place)).collect();
+        self.index = self
+            .rows
+            .iter()
+            .enumerate()
+            .map(|(place, row)| (row.id.clone(), place))
+            .collect();
     }
 
     fn row(&mut self, id: &SubtaskId) -> Option<&mut Row> {
-        self.index.get(id).and_then(|&place| self.rows.get_mut(place))
+        self.index
+            .get(id)
+            .and_then(|&place| self.rows.get_mut(place))
     }
 
     fn set(&mut self, id: &SubtaskId, state: RowState) {
@@ -213,6 +282,19 @@ impl Board {
     }
 
     fn end(&mut self, at: Timestamp, phase: Phase) {
+        for row in &mut self.rows {
+            let over = matches!(
+                row.state,
+                RowState::Done { .. }
+                    | RowState::Failed { .. }
+                    | RowState::Skipped { .. }
+                    | RowState::Cancelled
+            );
+            if !over {
+                row.state = RowState::Cancelled;
+                row.ended = Some(at);
+            }
+        }
         self.ended = Some(at);
         self.phase = phase;
     }
@@ -240,6 +322,8 @@ impl Says {
             return Some(format!("▸ {title}"));
         }
         let line = clean(&self.line);
-        [line, self.last.clone()].into_iter().find(|line| !line.is_empty())
+        [line, self.last.clone()]
+            .into_iter()
+            .find(|line| !line.is_empty())
     }
 }

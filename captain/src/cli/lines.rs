@@ -33,26 +33,47 @@ impl Lines {
         let since = *self.submitted.get_or_insert(at);
         let time = format!("{:>5}", clock(seconds(since, at)));
         let mut told = Vec::new();
-        if let Some((subtask, _)) = envelope.event.attempt().filter(|_| !matches!(envelope.event, JobEvent::AgentText { .. }))
-            && let Some(rest) = self.open.remove(subtask)
-        {
-            push_words(&mut told, &time, subtask, &rest);
+        if !matches!(envelope.event, JobEvent::AgentText { .. }) {
+            let about = envelope.event.attempt().map(|(subtask, _)| subtask);
+            self.flush(&mut told, &time, about, envelope.event.is_terminal());
         }
         let mut say = |who: &str, what: &str| told.push(format!("{time}  {who}: {what}"));
         match &envelope.event {
             JobEvent::JobSubmitted { spec } => {
-                let goal = spec.goal.lines().map(clean).find(|line| !line.is_empty()).unwrap_or_default();
+                let goal = spec
+                    .goal
+                    .lines()
+                    .map(clean)
+                    .find(|line| !line.is_empty())
+                    .unwrap_or_default();
                 say("job", &format!("{} {goal}", envelope.job));
             }
             JobEvent::JobPlanned { plan, .. } => {
                 for subtask in &plan.subtasks {
                     let title = clean(subtask.title.as_deref().unwrap_or_default());
                     let after = subtask.depends_on.join(", ");
-                    let after = if after.is_empty() { after } else { format!(" (after {after})") };
-                    say("plan", &format!("{}{}{after}", subtask.id, if title.is_empty() { title } else { format!(": {title}") }));
+                    let after = if after.is_empty() {
+                        after
+                    } else {
+                        format!(" (after {after})")
+                    };
+                    say(
+                        "plan",
+                        &format!(
+                            "{}{}{after}",
+                            subtask.id,
+                            if title.is_empty() {
+                                title
+                            } else {
+                                format!(": {title}")
+                            }
+                        ),
+                    );
                 }
             }
-            JobEvent::PlanRejected { problems } => problems.iter().for_each(|problem| say("plan", &clean(problem))),
+            JobEvent::PlanRejected { problems } => problems
+                .iter()
+                .for_each(|problem| say("plan", &clean(problem))),
             JobEvent::JobStarted { .. }
             | JobEvent::SubtaskPrepared { .. }
             | JobEvent::WorkerReady { .. }
@@ -64,62 +85,134 @@ impl Lines {
             | JobEvent::ToolUpdated { .. } => {}
             JobEvent::JobIntegrating => say("job", "putting the results together"),
             JobEvent::JobCancelRequested { .. } => say("job", "stopping"),
-            JobEvent::JobCompleted { result } => say("job", &format!("done, {}", count(result.files.len(), "file"))),
-            JobEvent::JobFailed { message, .. } => say("job", &format!("failed: {}", clean(message))),
+            JobEvent::JobCompleted { result } => say("job", &done(result.files.len())),
+            JobEvent::JobFailed { message, .. } => {
+                say("job", &format!("failed: {}", clean(message)))
+            }
             JobEvent::JobCancelled => say("job", "cancelled"),
             JobEvent::SubtaskStarted { subtask, attempt } => match attempt.0 {
                 1 => say(subtask.as_str(), "started"),
-                number => say(subtask.as_str(), &format!("started again, attempt {number}")),
+                number => say(
+                    subtask.as_str(),
+                    &format!("started again, attempt {number}"),
+                ),
             },
-            JobEvent::WorkerLaunched { subtask, worker, endpoint, .. } => {
-                say(subtask.as_str(), &format!("worker {worker} at {}", clean(endpoint)));
+            JobEvent::WorkerLaunched {
+                subtask,
+                worker,
+                endpoint,
+                ..
+            } => {
+                say(
+                    subtask.as_str(),
+                    &format!("worker {worker} at {}", clean(endpoint)),
+                );
             }
-            JobEvent::WorkerUnreachable { subtask, message, .. } => {
-                say(subtask.as_str(), &format!("the worker does not answer: {}", clean(message)));
+            JobEvent::WorkerUnreachable {
+                subtask, message, ..
+            } => {
+                say(
+                    subtask.as_str(),
+                    &format!("the worker does not answer: {}", clean(message)),
+                );
             }
-            JobEvent::WorkerReachable { subtask, .. } => say(subtask.as_str(), "the worker answers again"),
-            JobEvent::AttemptEnded { subtask, outcome, .. } => match outcome {
+            JobEvent::WorkerReachable { subtask, .. } => {
+                say(subtask.as_str(), "the worker answers again")
+            }
+            JobEvent::AttemptEnded {
+                subtask, outcome, ..
+            } => match outcome {
                 Outcome::Completed => {}
                 other => say(subtask.as_str(), &clean(&other.to_string())),
             },
-            JobEvent::InputRequired { subtask, question, .. } => say(subtask.as_str(), &format!("asks: {}", clean(question))),
+            JobEvent::InputRequired {
+                subtask, question, ..
+            } => say(subtask.as_str(), &format!("asks: {}", clean(question))),
             JobEvent::SubtaskMerged { subtask, files, .. } => {
-                say(subtask.as_str(), &format!("done, {}", count(files.len(), "file")));
+                say(subtask.as_str(), &done(files.len()));
             }
-            JobEvent::RetryScheduled { subtask, attempt, .. } => {
-                say(subtask.as_str(), &format!("will be tried again, attempt {attempt}"));
+            JobEvent::RetryScheduled {
+                subtask, attempt, ..
+            } => {
+                say(
+                    subtask.as_str(),
+                    &format!("will be tried again, attempt {attempt}"),
+                );
             }
             JobEvent::SubtaskFailed { subtask, .. } => say(subtask.as_str(), "failed"),
             JobEvent::SubtaskSkipped { subtask, because } => {
-                say(subtask.as_str(), &format!("skipped, because {because} failed"));
+                say(
+                    subtask.as_str(),
+                    &format!("skipped, because {because} failed"),
+                );
             }
             JobEvent::SubtaskCancelled { subtask } => say(subtask.as_str(), "cancelled"),
             JobEvent::MergeConflict { subtask, conflict } => {
-                say(subtask.as_ref().map_or("job", SubtaskId::as_str), &clean(&conflict.to_string()));
+                say(
+                    subtask.as_ref().map_or("job", SubtaskId::as_str),
+                    &clean(&conflict.to_string()),
+                );
             }
             JobEvent::AgentText { subtask, text, .. } => {
                 let mut words = self.open.remove(subtask).unwrap_or_default();
                 words.push_str(text);
-                let whole = if words.len() > MAX_LINE { words.len() } else { words.rfind('\n').map_or(0, |end| end + 1) };
+                let whole = if words.len() > MAX_LINE {
+                    words.len()
+                } else {
+                    words.rfind('\n').map_or(0, |end| end + 1)
+                };
                 let rest = words.split_off(whole);
                 push_words(&mut told, &time, subtask, &words);
                 if !rest.is_empty() {
                     self.open.insert(subtask.clone(), rest);
                 }
             }
-            JobEvent::ToolStarted { subtask, call, title, .. } => {
+            JobEvent::ToolStarted {
+                subtask,
+                call,
+                title,
+                ..
+            } => {
                 let title = clean(title);
                 say(subtask.as_str(), &format!("▸ {title}"));
                 self.tools.insert((subtask.clone(), call.clone()), title);
             }
-            JobEvent::ToolFinished { subtask, call, status, .. } => {
-                let title = self.tools.remove(&(subtask.clone(), call.clone())).unwrap_or_default();
+            JobEvent::ToolFinished {
+                subtask,
+                call,
+                status,
+                ..
+            } => {
+                let title = self
+                    .tools
+                    .remove(&(subtask.clone(), call.clone()))
+                    .unwrap_or_default();
                 if *status == ToolStatus::Failed {
                     say(subtask.as_str(), &format!("✘ {title}"));
                 }
             }
         }
         told
+    }
+
+    /// Tells the words that `about` has left open; those of all at the end of the job.
+    fn flush(&mut self, told: &mut Vec<String>, time: &str, about: Option<&SubtaskId>, all: bool) {
+        let open = std::mem::take(&mut self.open);
+        for (subtask, words) in open {
+            if all || about == Some(&subtask) {
+                push_words(told, time, &subtask, &words);
+            } else {
+                self.open.insert(subtask, words);
+            }
+        }
+    }
+}
+
+/// What a finished subtask left, in words.
+fn done(files: usize) -> String {
+    match files {
+        0 => "done, nothing changed".to_owned(),
+        some => format!("done, {}", count(some, "file")),
     }
 }
 

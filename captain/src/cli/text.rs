@@ -26,6 +26,11 @@ pub(crate) fn clean(text: &str) -> String {
     clean
 }
 
+/// Text of several lines without what could steer a terminal.
+pub(crate) fn harmless(text: &str) -> String {
+    text.chars().filter(|&c| matches!(c, '\n' | '\t') || !(c.is_control() || is_direction(c))).collect()
+}
+
 /// Marks that turn the direction of writing (Unicode UAX #9), with which a text can look like another one.
 fn is_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -54,19 +59,30 @@ pub(crate) fn cut(text: &str, width: usize) -> String {
 
 /// `text` with blanks up to `width` columns.
 pub(crate) fn pad(text: &str, width: usize) -> String {
-    format!("{text}{}", " ".repeat(width.saturating_sub(measure_text_width(text))))
+    format!(
+        "{text}{}",
+        " ".repeat(width.saturating_sub(measure_text_width(text)))
+    )
 }
 
 /// A length of time as `m:ss` or `h:mm:ss`.
 pub(crate) fn clock(seconds: i64) -> String {
     let seconds = seconds.max(0);
     let (hours, minutes, seconds) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    if hours > 0 { format!("{hours}:{minutes:02}:{seconds:02}") } else { format!("{minutes}:{seconds:02}") }
+    if hours > 0 {
+        format!("{hours}:{minutes:02}:{seconds:02}")
+    } else {
+        format!("{minutes}:{seconds:02}")
+    }
 }
 
 /// A number with its noun.
 pub(crate) fn count(number: usize, noun: &str) -> String {
-    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+    if number == 1 {
+        format!("1 {noun}")
+    } else {
+        format!("{number} {noun}s")
+    }
 }
 
 /// A size for people.
@@ -81,7 +97,12 @@ pub(crate) fn size(bytes: u64) -> String {
         tenths /= 1024;
         unit += 1;
     }
-    format!("{}.{} {}", tenths / 10, tenths % 10, UNITS.get(unit).copied().unwrap_or_default())
+    format!(
+        "{}.{} {}",
+        tenths / 10,
+        tenths % 10,
+        UNITS.get(unit).copied().unwrap_or_default()
+    )
 }
 
 #[cfg(test)]
@@ -105,7 +126,13 @@ mod tests {
 
     #[test]
     fn cutting_counts_columns() {
-        for (text, width, expected) in [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("漢字漢字", 5, "漢字…"), ("ab", 0, ""), ("ab", 1, "…")] {
+        for (text, width, expected) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("漢字漢字", 5, "漢字…"),
+            ("ab", 0, ""),
+            ("ab", 1, "…"),
+        ] {
             assert_eq!(cut(text, width), expected);
         }
         assert_eq!(pad("漢", 4), "漢  ");
@@ -113,8 +140,14 @@ mod tests {
 
     #[test]
     fn times_and_sizes_are_short() {
-        assert_eq!([clock(-1), clock(7), clock(75), clock(3675)], ["0:00", "0:07", "1:15", "1:01:15"]);
-        assert_eq!([size(0), size(1023), size(1536), size(5 << 20)], ["0 B", "1023 B", "1.5 KiB", "5.0 MiB"]);
+        assert_eq!(
+            [clock(-1), clock(7), clock(75), clock(3675)],
+            ["0:00", "0:07", "1:15", "1:01:15"]
+        );
+        assert_eq!(
+            [size(0), size(1023), size(1536), size(5 << 20)],
+            ["0 B", "1023 B", "1.5 KiB", "5.0 MiB"]
+        );
         assert_eq!([count(0, "file"), count(1, "file")], ["0 files", "1 file"]);
     }
 }

@@ -34,7 +34,10 @@ impl Look {
     }
 
     fn spinner(self) -> String {
-        SPINNER.get(self.frame % SPINNER.len()).map(char::to_string).unwrap_or_default()
+        SPINNER
+            .get(self.frame % SPINNER.len())
+            .map(char::to_string)
+            .unwrap_or_default()
     }
 }
 
@@ -44,9 +47,18 @@ pub(crate) fn tree(board: &Board, now: Timestamp, look: Look) -> Vec<String> {
     let room = look.height.saturating_sub(2).max(MIN_LINES) - 1;
     let shown = choose(board, room);
     let hidden = board.rows.len() - shown.len();
-    let id_width = shown.iter().map(|row| row.id.as_str().len()).max().unwrap_or(0).min(MAX_ID_WIDTH);
+    let id_width = shown
+        .iter()
+        .map(|row| row.id.as_str().len())
+        .max()
+        .unwrap_or(0)
+        .min(MAX_ID_WIDTH);
     for (i, row) in shown.iter().enumerate() {
-        let branch = if i + 1 == shown.len() && hidden == 0 { "└─" } else { "├─" };
+        let branch = if i + 1 == shown.len() && hidden == 0 {
+            "└─"
+        } else {
+            "├─"
+        };
         lines.push(line(board, row, branch, id_width, now, look));
     }
     if hidden > 0 {
@@ -79,12 +91,17 @@ fn choose(board: &Board, room: usize) -> Vec<&Row> {
     places.sort_by_key(|&place| board.rows.get(place).map_or(4, weight));
     places.truncate(room.saturating_sub(1));
     places.sort_unstable();
-    places.into_iter().filter_map(|place| board.rows.get(place)).collect()
+    places
+        .into_iter()
+        .filter_map(|place| board.rows.get(place))
+        .collect()
 }
 
 fn head(board: &Board, now: Timestamp, look: Look) -> String {
     let (mark, style) = match &board.phase {
-        Phase::Planning | Phase::Running | Phase::Integrating | Phase::Stopping => (look.spinner(), Style::new().cyan()),
+        Phase::Planning | Phase::Running | Phase::Integrating | Phase::Stopping => {
+            (look.spinner(), Style::new().cyan())
+        }
         Phase::AwaitingApproval => ("?".to_owned(), Style::new().yellow()),
         Phase::Done { .. } => ("✔".to_owned(), Style::new().green()),
         Phase::Failed { .. } => ("✘".to_owned(), Style::new().red()),
@@ -100,13 +117,28 @@ fn head(board: &Board, now: Timestamp, look: Look) -> String {
         Phase::Failed { .. } => "failed".to_owned(),
         Phase::Cancelled => "cancelled".to_owned(),
     };
-    let elapsed = board.submitted.map(|from| clock(seconds(from, board.ended.unwrap_or(now)))).unwrap_or_default();
+    let elapsed = board
+        .submitted
+        .map(|from| clock(seconds(from, board.ended.unwrap_or(now))))
+        .unwrap_or_default();
     let tail = format!(" · {words} · {elapsed}");
     let room = look.width.saturating_sub(2 + tail.chars().count());
-    format!("{} {}{}", look.paint(style, &mark), look.paint(Style::new().bold(), &cut(&board.goal, room)), tail)
+    format!(
+        "{} {}{}",
+        look.paint(style, &mark),
+        look.paint(Style::new().bold(), &cut(&board.goal, room)),
+        tail
+    )
 }
 
-fn line(board: &Board, row: &Row, branch: &str, id_width: usize, now: Timestamp, look: Look) -> String {
+fn line(
+    board: &Board,
+    row: &Row,
+    branch: &str,
+    id_width: usize,
+    now: Timestamp,
+    look: Look,
+) -> String {
     let (mark, style) = match &row.state {
         RowState::Waiting => ("○".to_owned(), Style::new().dim()),
         RowState::Preparing | RowState::Starting | RowState::Working | RowState::Merging => {
@@ -120,7 +152,10 @@ fn line(board: &Board, row: &Row, branch: &str, id_width: usize, now: Timestamp,
         RowState::Skipped { .. } => ("–".to_owned(), Style::new().dim()),
         RowState::Cancelled => ("⊘".to_owned(), Style::new().yellow()),
     };
-    let elapsed = row.began.map(|from| clock(seconds(from, row.ended.or(board.ended).unwrap_or(now)))).unwrap_or_default();
+    let elapsed = row
+        .began
+        .map(|from| clock(seconds(from, row.ended.or(board.ended).unwrap_or(now))))
+        .unwrap_or_default();
     let id = pad(&cut(row.id.as_str(), id_width), id_width);
     let used = 2 + 1 + 1 + 1 + id_width + 2 + 5 + 2;
     let text = cut(&words(board, row), look.width.saturating_sub(used));
@@ -130,7 +165,12 @@ fn line(board: &Board, row: &Row, branch: &str, id_width: usize, now: Timestamp,
         _ => text,
     };
     let branch = look.paint(Style::new().dim(), branch);
-    format!("{branch} {} {id}  {elapsed:>5}  {text}", look.paint(style, &mark)).trim_end().to_owned()
+    format!(
+        "{branch} {} {id}  {elapsed:>5}  {text}",
+        look.paint(style, &mark)
+    )
+    .trim_end()
+    .to_owned()
 }
 
 /// What a subtask is doing, in words.
@@ -152,11 +192,18 @@ pub(crate) fn words(board: &Board, row: &Row) -> String {
         RowState::Skipped { because } => format!("skipped, because {because} failed"),
         RowState::Cancelled => "cancelled".to_owned(),
     };
-    if row.attempt > 1 { format!("{words} (attempt {})", row.attempt) } else { words }
+    if row.attempt > 1 {
+        format!("{words} (attempt {})", row.attempt)
+    } else {
+        words
+    }
 }
 
 fn join(ids: &[&SubtaskId]) -> String {
-    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    ids.iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 pub(crate) fn seconds(from: Timestamp, to: Timestamp) -> i64 {

@@ -1,0 +1,85 @@
+//! What the captain's REST API says and takes, as far as the command line needs it. Unknown fields are ignored, so that
+//! an older command line works with a newer captain.
+
+use captain_core::PlanSpec;
+use captain_core::job::JobLimits;
+use serde::{Deserialize, Serialize};
+
+/// The body of `POST /jobs`.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(crate) struct NewJob {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) goal: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) plan: Option<PlanSpec>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repo: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) base: Option<String>,
+    pub(crate) limits: JobLimits,
+}
+
+/// A job: the answer to `POST /jobs`, and one entry of `GET /jobs`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct JobSummary {
+    pub(crate) id: String,
+    pub(crate) goal: String,
+    pub(crate) state: String,
+    pub(crate) created: jiff::Timestamp,
+}
+
+/// The answer to `GET /jobs`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct JobPage {
+    /// Newest first.
+    pub(crate) jobs: Vec<JobSummary>,
+}
+
+/// The answer to `GET /jobs/{id}/artifacts`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ArtifactList {
+    pub(crate) files: Vec<FileEntry>,
+}
+
+/// One changed file of a job's result.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct FileEntry {
+    pub(crate) path: String,
+    /// The old name of a renamed one.
+    #[serde(default)]
+    pub(crate) from: Option<String>,
+    /// `added`, `modified`, `deleted` or `renamed`.
+    pub(crate) change: String,
+    #[serde(default)]
+    pub(crate) size: u64,
+}
+
+/// One worker of `GET /workers`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WorkerEntry {
+    pub(crate) id: String,
+    /// `starting`, `running` or `exited`.
+    #[serde(default)]
+    pub(crate) state: String,
+    #[serde(default)]
+    pub(crate) url: Option<String>,
+    #[serde(default)]
+    pub(crate) message: Option<String>,
+    #[serde(default)]
+    pub(crate) job: Option<String>,
+    #[serde(default)]
+    pub(crate) subtask: Option<String>,
+}
+
+/// The answer to `GET /workers`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WorkerList {
+    pub(crate) workers: Vec<WorkerEntry>,
+}
+
+/// The answer to `POST /workers/{id}/token`.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct WorkerToken {
+    pub(crate) url: url::Url,
+    pub(crate) token: secrecy::SecretString,
+}
