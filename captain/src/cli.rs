@@ -35,7 +35,11 @@ pub fn main() -> Exit {
         Err(error) => {
             // Help and version come as errors too; with standard output closed there is nobody to tell.
             let _ = error.print();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
         }
     };
     daemon::cli::finish(dispatch(&cli))
@@ -53,8 +57,11 @@ fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
             Ok(Exit::Ok)
         }
         _ => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-            let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, format!("cannot start: {error}")))?;
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .enable_all()
+                .build();
+            let runtime = runtime
+                .map_err(|error| Failure::new(Exit::Internal, format!("cannot start: {error}")))?;
             runtime.block_on(ask(cli))
         }
     }

@@ -1,2 +1,7 @@
-//! Skeleton.
-fn main() {}
+//! The `captain` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    captain::cli::main().into()
+}

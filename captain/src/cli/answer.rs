@@ -66,7 +66,11 @@ impl Answer {
             Activity::Text { delta, .. } => {
                 self.streamed = true;
                 let text = harmless(delta);
-                self.in_line = if text.is_empty() { self.in_line } else { !text.ends_with('\n') };
+                self.in_line = if text.is_empty() {
+                    self.in_line
+                } else {
+                    !text.ends_with('\n')
+                };
                 text
             }
             Activity::Tool(tool) if tool.state == ToolState::Running && !tool.title.is_empty() => {
@@ -81,7 +85,11 @@ impl Answer {
 
     /// A line of its own.
     fn on_a_line(&mut self, text: &str) -> String {
-        let start = if std::mem::take(&mut self.in_line) { "\n" } else { "" };
+        let start = if std::mem::take(&mut self.in_line) {
+            "\n"
+        } else {
+            ""
+        };
         format!("{start}{text}\n")
     }
 
@@ -91,7 +99,10 @@ impl Answer {
         if std::mem::take(&mut self.in_line) && !nothing_shown {
             rest.push('\n');
         }
-        let failed = matches!(self.state, Some(TaskState::Failed | TaskState::Rejected | TaskState::Canceled));
+        let failed = matches!(
+            self.state,
+            Some(TaskState::Failed | TaskState::Rejected | TaskState::Canceled)
+        );
         if (nothing_shown || !self.streamed || self.waits()) && !failed && !self.last.is_empty() {
             rest.push_str(self.last.trim_end());
             rest.push('\n');
@@ -120,22 +131,34 @@ impl Answer {
     /// The exit code that the task's state stands for.
     pub(crate) fn judge(&self) -> Result<Exit, Failure> {
         let failed = |what: &str| {
-            let why = if self.last.is_empty() { String::new() } else { format!(": {}", self.last.trim_end()) };
+            let why = if self.last.is_empty() {
+                String::new()
+            } else {
+                format!(": {}", self.last.trim_end())
+            };
             Err(Failure::new(Exit::WorkFailed, format!("{what}{why}")))
         };
         match self.state {
-            Some(TaskState::Completed | TaskState::InputRequired | TaskState::AuthRequired) => Ok(Exit::Ok),
+            Some(TaskState::Completed | TaskState::InputRequired | TaskState::AuthRequired) => {
+                Ok(Exit::Ok)
+            }
             Some(TaskState::Failed) => failed("the agent failed"),
             Some(TaskState::Rejected) => failed("the worker refused the message"),
             Some(TaskState::Canceled) => failed("the task was cancelled"),
             Some(TaskState::Unspecified | TaskState::Submitted | TaskState::Working) | None => {
-                Err(Failure::new(Exit::Unavailable, "the worker ended the stream before the task was over"))
+                Err(Failure::new(
+                    Exit::Unavailable,
+                    "the worker ended the stream before the task was over",
+                ))
             }
         }
     }
 
     fn waits(&self) -> bool {
-        matches!(self.state, Some(TaskState::InputRequired | TaskState::AuthRequired))
+        matches!(
+            self.state,
+            Some(TaskState::InputRequired | TaskState::AuthRequired)
+        )
     }
 }
 
@@ -175,7 +198,11 @@ fn state(state: TaskState) -> &'static str {
 }
 
 fn name(artifact: &Artifact) -> String {
-    clean(if artifact.name.is_empty() { &artifact.artifact_id } else { &artifact.name })
+    clean(if artifact.name.is_empty() {
+        &artifact.artifact_id
+    } else {
+        &artifact.name
+    })
 }
 
 /// The text parts of a message.

@@ -13,7 +13,12 @@ use crate::config::ConfigArgs;
 /// Runs fleets of coding agents: takes a job, splits it into subtasks, gives each to a sandboxed worker, merges the
 /// results.
 #[derive(Debug, Parser)]
-#[command(name = "captain", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "captain",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true
+)]
 #[command(after_help = "\
 Examples:
   captain run \"Add a --json flag to the list command, with tests\" --repo . --out result
@@ -152,7 +157,10 @@ pub(crate) struct RunArgs {
     pub(crate) out: OutArgs,
     #[command(flatten)]
     pub(crate) remote: RemoteArgs,
-    #[command(flatten, next_help_heading = "For the captain that is started if none runs")]
+    #[command(
+        flatten,
+        next_help_heading = "For the captain that is started if none runs"
+    )]
     pub(crate) config: ConfigArgs,
 }
 

@@ -31,9 +31,21 @@ pub(crate) async fn run(cli: &Cli, args: &ArtifactsArgs) -> Result<Exit, Failure
         parts.extend(path.split('/'));
         save(client.download(&parts).await?, args.output.as_deref()).await?;
     } else if args.what.tar {
-        save(client.download(&["jobs", job, "artifacts", "result.tar.gz"]).await?, args.output.as_deref()).await?;
+        save(
+            client
+                .download(&["jobs", job, "artifacts", "result.tar.gz"])
+                .await?,
+            args.output.as_deref(),
+        )
+        .await?;
     } else if args.what.patch {
-        save(client.download(&["jobs", job, "artifacts", "changes.patch"]).await?, args.output.as_deref()).await?;
+        save(
+            client
+                .download(&["jobs", job, "artifacts", "changes.patch"])
+                .await?,
+            args.output.as_deref(),
+        )
+        .await?;
     } else if cli.json {
         let list: serde_json::Value = client.get(&["jobs", job, "artifacts"]).await?;
         output::line(&list.to_string())?;
@@ -55,9 +67,21 @@ fn list_files(list: &ArtifactList, quiet: bool) -> Result<(), Failure> {
                 "renamed" => "R",
                 _ => "M",
             };
-            let bytes = if file.change == "deleted" { String::new() } else { size(file.size) };
-            let from = file.from.as_deref().map(|from| format!(" (was {})", clean(from))).unwrap_or_default();
-            vec![mark.to_owned(), bytes, format!("{}{from}", clean(&file.path))]
+            let bytes = if file.change == "deleted" {
+                String::new()
+            } else {
+                size(file.size)
+            };
+            let from = file
+                .from
+                .as_deref()
+                .map(|from| format!(" (was {})", clean(from)))
+                .unwrap_or_default();
+            vec![
+                mark.to_owned(),
+                bytes,
+                format!("{}{from}", clean(&file.path)),
+            ]
         })
         .collect();
     output::bytes(output::table(&rows).as_bytes())?;
@@ -68,13 +92,25 @@ fn list_files(list: &ArtifactList, quiet: bool) -> Result<(), Failure> {
 }
 
 /// Fetches the whole result and unpacks it into the wanted folder.
-pub(crate) async fn write_out(client: &Client, job: &str, out: &OutArgs, quiet: bool) -> Result<(), Failure> {
-    let Some(folder) = out.out.clone() else { return Ok(()) };
+pub(crate) async fn write_out(
+    client: &Client,
+    job: &str,
+    out: &OutArgs,
+    quiet: bool,
+) -> Result<(), Failure> {
+    let Some(folder) = out.out.clone() else {
+        return Ok(());
+    };
     let force = out.force;
-    let mut pieces = std::pin::pin!(client.download(&["jobs", job, "artifacts", "result.tar.gz"]).await?);
+    let mut pieces = std::pin::pin!(
+        client
+            .download(&["jobs", job, "artifacts", "result.tar.gz"])
+            .await?
+    );
     let (sender, receiver) = mpsc::channel(PIECES);
     let (job, place) = (job.to_owned(), folder.clone());
-    let unpacking = tokio::task::spawn_blocking(move || unpack(Pieces::new(receiver), &place, &job, force));
+    let unpacking =
+        tokio::task::spawn_blocking(move || unpack(Pieces::new(receiver), &place, &job, force));
     while let Some(piece) = pieces.next().await {
         let piece = piece.map_err(|error| io::Error::other(daemon::cli::chain(&error)));
         let broken = piece.is_err();
@@ -84,7 +120,9 @@ pub(crate) async fn write_out(client: &Client, job: &str, out: &OutArgs, quiet: 
         }
     }
     drop(sender);
-    let unpacked = unpacking.await.map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
+    let unpacked = unpacking
+        .await
+        .map_err(|error| Failure::new(Exit::Internal, error.to_string()))?;
     let Written { files, skipped } = unpacked?;
     for left_out in skipped {
         output::note(&format!("left out {}", clean(&left_out)));
@@ -118,8 +156,9 @@ async fn save(
 impl From<OutError> for Failure {
     fn from(error: OutError) -> Self {
         match &error {
-            OutError::Foreign { .. } => Self::from_error(Exit::BadInput, &error)
-                .with_hint("name an empty or new folder, or add --force to write there all the same"),
+            OutError::Foreign { .. } => Self::from_error(Exit::BadInput, &error).with_hint(
+                "name an empty or new folder, or add --force to write there all the same",
+            ),
             OutError::Changed { .. } => Self::from_error(Exit::BadInput, &error)
                 .with_hint("name another folder, or add --force to replace them"),
             OutError::Io { .. } | OutError::Archive(_) => Self::from_error(Exit::Io, &error),
@@ -135,7 +174,10 @@ struct Pieces {
 
 impl Pieces {
     fn new(receiver: mpsc::Receiver<io::Result<Bytes>>) -> Self {
-        Self { receiver, current: Bytes::new() }
+        Self {
+            receiver,
+            current: Bytes::new(),
+        }
     }
 }
 

@@ -99,11 +99,6 @@ impl Client {
         Self { http, base, token }
     }
 
-    /// Where the captain is.
-    pub(crate) fn base(&self) -> &Url {
-        &self.base
-    }
-
     /// Reads a JSON object.
     pub(crate) async fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Result<T, ClientError> {
         self.json(Method::GET, path, None).await
@@ -130,7 +125,9 @@ impl Client {
         path: &[&str],
     ) -> Result<impl Stream<Item = Result<Bytes, ClientError>> + use<>, ClientError> {
         let response = self.send(Method::GET, path, None).await?;
-        Ok(response.bytes_stream().map(|piece| piece.map_err(ClientError::Broken)))
+        Ok(response
+            .bytes_stream()
+            .map(|piece| piece.map_err(ClientError::Broken)))
     }
 
     async fn json<T: DeserializeOwned>(
@@ -152,18 +149,26 @@ impl Client {
     ) -> Result<reqwest::Response, ClientError> {
         let mut request = self.http.request(method, self.url(path));
         if let Some(body) = body {
-            request = request.header(http::header::CONTENT_TYPE, "application/json").body(body);
+            request = request
+                .header(http::header::CONTENT_TYPE, "application/json")
+                .body(body);
         }
         self.answer(request).await
     }
 
     /// Sends with the token; an answer other than a success is an error.
-    async fn answer(&self, request: reqwest::RequestBuilder) -> Result<reqwest::Response, ClientError> {
+    async fn answer(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, ClientError> {
         let request = match &self.token {
             Some(token) => request.bearer_auth(token.expose_secret()),
             None => request,
         };
-        let unreachable = |source| ClientError::Unreachable { url: self.base.clone(), source };
+        let unreachable = |source| ClientError::Unreachable {
+            url: self.base.clone(),
+            source,
+        };
         let response = request.send().await.map_err(unreachable)?;
         if response.status().is_success() {
             return Ok(response);
@@ -181,7 +186,10 @@ impl Client {
     }
 
     fn garbled(&self, path: &[&str], error: &serde_json::Error) -> ClientError {
-        ClientError::Garbled { url: self.url(path), problem: error.to_string() }
+        ClientError::Garbled {
+            url: self.url(path),
+            problem: error.to_string(),
+        }
     }
 }
 
@@ -191,11 +199,21 @@ async fn refused(response: reqwest::Response) -> ClientError {
     match serde_json::from_slice::<ErrorBody>(&bytes) {
         Ok(ErrorBody { error }) => {
             let problems = problems(&error.details);
-            ClientError::Refused { status, message: error.message, hint: error.hint, problems }
+            ClientError::Refused {
+                status,
+                message: error.message,
+                hint: error.hint,
+                problems,
+            }
         }
         Err(_) => {
             let message = format!("the captain answered {status}");
-            ClientError::Refused { status, message, hint: None, problems: Vec::new() }
+            ClientError::Refused {
+                status,
+                message,
+                hint: None,
+                problems: Vec::new(),
+            }
         }
     }
 }
@@ -205,7 +223,11 @@ fn problems(details: &serde_json::Value) -> Vec<String> {
     let text = |value: &serde_json::Value| match value {
         serde_json::Value::String(text) => text.clone(),
         serde_json::Value::Object(map) => {
-            let of = |key: &str| map.get(key).and_then(serde_json::Value::as_str).unwrap_or_default();
+            let of = |key: &str| {
+                map.get(key)
+                    .and_then(serde_json::Value::as_str)
+                    .unwrap_or_default()
+            };
             match (of("field"), of("problem")) {
                 ("", problem) => problem.to_owned(),
                 (field, problem) => format!("{field}: {problem}"),
@@ -213,7 +235,10 @@ fn problems(details: &serde_json::Value) -> Vec<String> {
         }
         other => other.to_string(),
     };
-    details.as_array().map(|list| list.iter().map(text).collect()).unwrap_or_default()
+    details
+        .as_array()
+        .map(|list| list.iter().map(text).collect())
+        .unwrap_or_default()
 }
 
 /// The whole body, if it is not longer than `limit`.
@@ -224,7 +249,10 @@ async fn read(response: reqwest::Response, limit: usize) -> Result<Vec<u8>, Clie
     while let Some(piece) = stream.next().await {
         bytes.extend_from_slice(&piece.map_err(ClientError::Broken)?);
         if bytes.len() > limit {
-            return Err(ClientError::Garbled { url, problem: format!("it has more than {limit} bytes") });
+            return Err(ClientError::Garbled {
+                url,
+                problem: format!("it has more than {limit} bytes"),
+            });
         }
     }
     Ok(bytes)
@@ -233,13 +261,18 @@ async fn read(response: reqwest::Response, limit: usize) -> Result<Vec<u8>, Clie
 impl From<ClientError> for Failure {
     fn from(error: ClientError) -> Self {
         match &error {
-            ClientError::Refused { status, message, hint, problems } => {
+            ClientError::Refused {
+                status,
+                message,
+                hint,
+                problems,
+            } => {
                 let exit = match *status {
                     StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Exit::NotPermitted,
                     StatusCode::INSUFFICIENT_STORAGE => Exit::Io,
-                    StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY => {
-                        Exit::Unavailable
-                    }
+                    StatusCode::TOO_MANY_REQUESTS
+                    | StatusCode::SERVICE_UNAVAILABLE
+                    | StatusCode::BAD_GATEWAY => Exit::Unavailable,
                     status if status.is_server_error() => Exit::Internal,
                     _ => Exit::BadInput,
                 };

@@ -35,7 +35,10 @@ pub(crate) fn find(remote: &RemoteArgs, state_dir: &Path) -> Result<Option<Clien
         (None, None) => return Ok(None),
     };
     if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
-        return Err(Failure::new(Exit::Usage, format!("{url} is not an http or https address")));
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("{url} is not an http or https address"),
+        ));
     }
     // Our own captain's token is for our own captain alone.
     let ours = running.is_some_and(|endpoint| parse(&endpoint.url).is_ok_and(|own| own == url));
@@ -54,7 +57,10 @@ pub(crate) fn client(url: Url, token: Option<SecretString>) -> Result<Client, Fa
 
 /// The HTTP client of all calls.
 pub(crate) fn http() -> Result<reqwest::Client, Failure> {
-    let options = HttpOptions { connect_timeout: CONNECT_TIMEOUT, ..HttpOptions::default() };
+    let options = HttpOptions {
+        connect_timeout: CONNECT_TIMEOUT,
+        ..HttpOptions::default()
+    };
     http_client(&options).map_err(|error| Failure::from_error(Exit::Internal, &error))
 }
 
@@ -64,14 +70,18 @@ pub(crate) fn token(state_dir: &Path) -> Result<Option<SecretString>, Failure> {
     if !path.exists() {
         return Ok(None);
     }
-    read_secret(&path).map(|token| Some(SecretString::from(token))).map_err(state_failure)
+    read_secret(&path)
+        .map(|token| Some(SecretString::from(token)))
+        .map_err(state_failure)
 }
 
 /// The captain's state folder.
 pub(crate) fn state_dir(named: Option<&Path>) -> Result<PathBuf, Failure> {
     match named {
         Some(folder) => Ok(folder.to_owned()),
-        None => default_root().map(|root| root.join("captain")).map_err(state_failure),
+        None => default_root()
+            .map(|root| root.join("captain"))
+            .map_err(state_failure),
     }
 }
 

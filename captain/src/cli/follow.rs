@@ -74,12 +74,18 @@ pub(crate) async fn follow(
         }
     }
     view.draw(&board, SystemClock.now())?;
-    Ok(if cancelled && board.phase == Phase::Cancelled { Ending::Cancelled } else { Ending::Over(board) })
+    Ok(if cancelled && board.phase == Phase::Cancelled {
+        Ending::Cancelled
+    } else {
+        Ending::Over(board)
+    })
 }
 
 /// Asks the captain to cancel a job.
 pub(crate) async fn cancel(client: &Client, job: &str) -> Result<serde_json::Value, Failure> {
-    Ok(client.post(&["jobs", job, "cancel"], &serde_json::json!({})).await?)
+    Ok(client
+        .post(&["jobs", job, "cancel"], &serde_json::json!({}))
+        .await?)
 }
 
 /// The exit code that a job's end stands for.
@@ -88,13 +94,19 @@ pub(crate) fn judge(ending: Ending) -> Result<Exit, Failure> {
         Ending::Left | Ending::Cancelled => Ok(Exit::Interrupted),
         Ending::Over(board) => match board.phase {
             Phase::Done { .. } => Ok(Exit::Ok),
-            Phase::Failed { message } => {
-                Err(Failure::new(Exit::WorkFailed, format!("the job failed: {message}")))
-            }
+            Phase::Failed { message } => Err(Failure::new(
+                Exit::WorkFailed,
+                format!("the job failed: {message}"),
+            )),
             Phase::Cancelled => Err(Failure::new(Exit::WorkFailed, "the job was cancelled")),
-            Phase::Planning | Phase::AwaitingApproval | Phase::Running | Phase::Integrating | Phase::Stopping => {
-                Err(Failure::new(Exit::Unavailable, "the captain ended the stream before the job was over"))
-            }
+            Phase::Planning
+            | Phase::AwaitingApproval
+            | Phase::Running
+            | Phase::Integrating
+            | Phase::Stopping => Err(Failure::new(
+                Exit::Unavailable,
+                "the captain ended the stream before the job was over",
+            )),
         },
     }
 }
@@ -107,7 +119,9 @@ struct Stop {
 
 impl Stop {
     fn install() -> Result<Self, Failure> {
-        let failed = |error: std::io::Error| Failure::new(Exit::Internal, format!("cannot wait for signals: {error}"));
+        let failed = |error: std::io::Error| {
+            Failure::new(Exit::Internal, format!("cannot wait for signals: {error}"))
+        };
         Ok(Self {
             interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
             terminate: signal(SignalKind::terminate()).map_err(failed)?,

@@ -4,9 +4,9 @@
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use captain_core::PlanSpec;
 use captain_core::job::JobLimits;
 use captain_core::plan::{Bounds, Plan};
-use captain_core::PlanSpec;
 use daemon::cli::Failure;
 use daemon::exit::Exit;
 
@@ -27,21 +27,42 @@ pub(crate) fn request(args: &JobArgs, local: bool) -> Result<NewJob, Failure> {
     let (goal, plan, mut limits) = match &args.file {
         None => {
             let text = args.goal.clone().unwrap_or_default();
-            let outline = outline::parse(&text).map_err(|error| Failure::from_error(Exit::BadInput, &error))?;
+            let outline = outline::parse(&text)
+                .map_err(|error| Failure::from_error(Exit::BadInput, &error))?;
             (text, outline.plan, JobLimits::default())
         }
         Some(file) => read_plan(file, args.goal.as_deref())?,
     };
-    let name = args.file.as_ref().map_or_else(|| "the goal".to_owned(), |file| file.display().to_string());
+    let name = args
+        .file
+        .as_ref()
+        .map_or_else(|| "the goal".to_owned(), |file| file.display().to_string());
     let plan = Plan::validate(plan, &Bounds::default()).map_err(|errors| {
-        let problems: String = errors.lines().iter().map(|line| format!("\n  - {line}")).collect();
-        Failure::new(Exit::BadInput, format!("{name} is not a valid plan:{problems}"))
+        let problems: String = errors
+            .lines()
+            .iter()
+            .map(|line| format!("\n  - {line}"))
+            .collect();
+        Failure::new(
+            Exit::BadInput,
+            format!("{name} is not a valid plan:{problems}"),
+        )
     })?;
     if let Some(seconds) = args.time_limit {
         limits.time_seconds = Some(seconds);
     }
-    let repo = args.repo.as_deref().map(|path| repository(path, local)).transpose()?;
-    Ok(NewJob { goal: Some(goal), plan: Some(plan.spec().clone()), repo, base: args.base.clone(), limits })
+    let repo = args
+        .repo
+        .as_deref()
+        .map(|path| repository(path, local))
+        .transpose()?;
+    Ok(NewJob {
+        goal: Some(goal),
+        plan: Some(plan.spec().clone()),
+        repo,
+        base: args.base.clone(),
+        limits,
+    })
 }
 
 fn read_plan(file: &Path, goal: Option<&str>) -> Result<(String, PlanSpec, JobLimits), Failure> {
@@ -50,20 +71,30 @@ fn read_plan(file: &Path, goal: Option<&str>) -> Result<(String, PlanSpec, JobLi
     let bad = |message: String| Failure::new(Exit::BadInput, message);
     match kind(file)? {
         Kind::Fixed(format) => {
-            let parsed = fixed::parse(&name, &text, format).map_err(|error| bad(error.to_string()))?;
+            let parsed =
+                fixed::parse(&name, &text, format).map_err(|error| bad(error.to_string()))?;
             let limits = parsed.limits;
-            let goal = goal.map(str::to_owned).or_else(|| parsed.goal.clone()).unwrap_or_else(|| title(file));
+            let goal = goal
+                .map(str::to_owned)
+                .or_else(|| parsed.goal.clone())
+                .unwrap_or_else(|| title(file));
             Ok((goal, parsed.into_plan(), limits))
         }
         Kind::Outline => {
             let parsed = outline::parse(&text).map_err(|error| bad(format!("{name}: {error}")))?;
-            Ok((goal.map_or(parsed.goal, str::to_owned), parsed.plan, JobLimits::default()))
+            Ok((
+                goal.map_or(parsed.goal, str::to_owned),
+                parsed.plan,
+                JobLimits::default(),
+            ))
         }
     }
 }
 
 fn kind(file: &Path) -> Result<Kind, Failure> {
-    let extension = file.extension().map(|extension| extension.to_string_lossy().to_ascii_lowercase());
+    let extension = file
+        .extension()
+        .map(|extension| extension.to_string_lossy().to_ascii_lowercase());
     match extension.as_deref() {
         Some("toml") => Ok(Kind::Fixed(Format::Toml)),
         Some("json") => Ok(Kind::Fixed(Format::Json)),
@@ -78,13 +109,21 @@ fn kind(file: &Path) -> Result<Kind, Failure> {
 
 /// A goal for a plan that does not tell one: `user-api.toml` is called `user api`.
 fn title(file: &Path) -> String {
-    let stem = file.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let stem = file
+        .file_stem()
+        .map(|stem| stem.to_string_lossy().into_owned())
+        .unwrap_or_default();
     stem.replace(['-', '_'], " ")
 }
 
 /// The whole text of a file, or of standard input for `-`.
 pub(crate) fn read(file: &Path) -> Result<String, Failure> {
-    let bad = |problem: String| Failure::new(Exit::BadInput, format!("cannot read {}: {problem}", file.display()));
+    let bad = |problem: String| {
+        Failure::new(
+            Exit::BadInput,
+            format!("cannot read {}: {problem}", file.display()),
+        )
+    };
     let mut bytes = Vec::new();
     let limit = MAX_TEXT_BYTES as u64 + 1;
     let read = if file == Path::new("-") {
@@ -94,7 +133,10 @@ pub(crate) fn read(file: &Path) -> Result<String, Failure> {
     };
     read.map_err(|error| bad(error.to_string()))?;
     if bytes.len() > MAX_TEXT_BYTES {
-        return Err(bad(format!("it has more than {} MiB", MAX_TEXT_BYTES >> 20)));
+        return Err(bad(format!(
+            "it has more than {} MiB",
+            MAX_TEXT_BYTES >> 20
+        )));
     }
     String::from_utf8(bytes).map_err(|_| bad("it is not UTF-8 text".to_owned()))
 }
@@ -109,6 +151,9 @@ fn repository(path: &Path, local: bool) -> Result<String, Failure> {
         PathBuf::from(path)
     };
     path.into_os_string().into_string().map_err(|path| {
-        Failure::new(Exit::BadInput, format!("the path {} is not UTF-8", path.display()))
+        Failure::new(
+            Exit::BadInput,
+            format!("the path {} is not UTF-8", path.display()),
+        )
     })
 }

@@ -44,7 +44,11 @@ pub(crate) async fn list(cli: &Cli, args: &JobsArgs) -> Result<Exit, Failure> {
     let client = connect::captain(&args.captain)?;
     if cli.json {
         let page: serde_json::Value = client.get(&["jobs"]).await?;
-        let jobs = page.get("jobs").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        let jobs = page
+            .get("jobs")
+            .and_then(serde_json::Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         for job in jobs {
             output::line(&job.to_string())?;
         }
@@ -57,8 +61,18 @@ pub(crate) async fn list(cli: &Cli, args: &JobsArgs) -> Result<Exit, Failure> {
         .iter()
         .map(|job| {
             let age = age(now.as_second() - job.created.as_second());
-            let goal = job.goal.lines().map(clean).find(|line| !line.is_empty()).unwrap_or_default();
-            vec![job.id.clone(), clean(&job.state), age, cut(&goal, GOAL_WIDTH)]
+            let goal = job
+                .goal
+                .lines()
+                .map(clean)
+                .find(|line| !line.is_empty())
+                .unwrap_or_default();
+            vec![
+                job.id.clone(),
+                clean(&job.state),
+                age,
+                cut(&goal, GOAL_WIDTH),
+            ]
         })
         .collect();
     output::bytes(output::table(&rows).as_bytes())?;
@@ -75,7 +89,10 @@ pub(crate) async fn cancel(cli: &Cli, args: &CancelArgs) -> Result<Exit, Failure
     if cli.json {
         output::line(&answer.to_string())?;
     } else if !cli.quiet {
-        let state = answer.get("state").and_then(serde_json::Value::as_str).unwrap_or("cancelling");
+        let state = answer
+            .get("state")
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or("cancelling");
         output::line(&clean(state))?;
     }
     Ok(Exit::Ok)

@@ -82,16 +82,33 @@ struct Record {
 
 /// Unpacks `archive` (a gzipped tar) of the job `job` into `folder`. With `force`, files of the user that stand in the
 /// way are replaced. Whatever happens, what was written is recorded.
-pub(crate) fn unpack(archive: impl Read, folder: &Path, job: &str, force: bool) -> Result<Written, OutError> {
+pub(crate) fn unpack(
+    archive: impl Read,
+    folder: &Path,
+    job: &str,
+    force: bool,
+) -> Result<Written, OutError> {
     std::fs::create_dir_all(folder).map_err(io_at(folder))?;
-    let root = rustix::fs::openat(CWD, folder, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    let root = rustix::fs::openat(
+        CWD,
+        folder,
+        OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    );
     let root = root.map_err(|error| io_at(folder)(error.into()))?;
     let before = read_record(folder);
     if !force {
         check(folder, &root, before.as_ref())?;
     }
     let before = before.unwrap_or_default().files;
-    let mut target = Target { folder, root, before, force, after: BTreeMap::new(), skipped: Vec::new() };
+    let mut target = Target {
+        folder,
+        root,
+        before,
+        force,
+        after: BTreeMap::new(),
+        skipped: Vec::new(),
+    };
     let taken = target.take(archive);
     if taken.is_err() {
         // The earlier files that were not reached are still ours.
@@ -100,9 +117,15 @@ pub(crate) fn unpack(archive: impl Read, folder: &Path, job: &str, force: bool) 
             target.after.entry(name).or_insert(mark);
         }
     }
-    let record = Record { job: job.to_owned(), files: target.after };
+    let record = Record {
+        job: job.to_owned(),
+        files: target.after,
+    };
     write_record(&target.root, &record).map_err(io_at(&folder.join(RECORD)))?;
-    taken.map(|()| Written { files: record.files.len(), skipped: target.skipped })
+    taken.map(|()| Written {
+        files: record.files.len(),
+        skipped: target.skipped,
+    })
 }
 
 /// The folder that is being written.
@@ -123,36 +146,52 @@ impl Target<'_> {
         for entry in archive.entries().map_err(OutError::Archive)? {
             let mut entry = entry.map_err(OutError::Archive)?;
             let kind = entry.header().entry_type();
-            if matches!(kind, tar::EntryType::XGlobalHeader | tar::EntryType::Directory) {
+            if matches!(
+                kind,
+                tar::EntryType::XGlobalHeader | tar::EntryType::Directory
+            ) {
                 continue;
             }
             let raw = entry.path_bytes().into_owned();
             let name = String::from_utf8_lossy(&raw).into_owned();
             let Some(parts) = parts(&name) else {
-                self.skipped.push(format!("{name}: the name leads elsewhere"));
+                self.skipped
+                    .push(format!("{name}: the name leads elsewhere"));
                 continue;
             };
             match kind {
                 tar::EntryType::Regular => {
                     let executable = entry.header().mode().unwrap_or(0) & 0o100 != 0;
-                    self.put(&name, &parts, |root, name| write_file(root, name, &mut entry, executable))?;
+                    self.put(&name, &parts, |root, name| {
+                        write_file(root, name, &mut entry, executable)
+                    })?;
                 }
                 tar::EntryType::Symlink => match entry.link_name_bytes() {
                     Some(to) if to.len() as u64 <= MAX_LINK_BYTES && stays_inside(&parts, &to) => {
                         links.push((name, to.into_owned()));
                     }
-                    Some(_) | None => self.skipped.push(format!("{name}: a link to a place outside")),
+                    Some(_) | None => self
+                        .skipped
+                        .push(format!("{name}: a link to a place outside")),
                 },
-                _ => self.skipped.push(format!("{name}: neither a file nor a link")),
+                _ => self
+                    .skipped
+                    .push(format!("{name}: neither a file nor a link")),
             }
         }
         // Only now: while files are written there is no link among them that somebody else made.
         for (name, to) in links {
             if let Some(parts) = parts(&name) {
-                self.put(&name, &parts, |folder, name| Ok(rustix::fs::symlinkat(&*to, folder, name)?))?;
+                self.put(&name, &parts, |folder, name| {
+                    Ok(rustix::fs::symlinkat(&*to, folder, name)?)
+                })?;
             }
         }
-        for gone in self.before.keys().filter(|name| !self.after.contains_key(*name)) {
+        for gone in self
+            .before
+            .keys()
+            .filter(|name| !self.after.contains_key(*name))
+        {
             if let Some(parts) = parts(gone) {
                 remove(&self.root, &parts).map_err(io_at(&self.folder.join(gone)))?;
             }
@@ -189,9 +228,12 @@ impl Target<'_> {
             let failed = |error: rustix::io::Errno| io_at(&self.folder.join(&path))(error.into());
             folder = match open_below(&folder, part) {
                 Ok(next) => next,
-                Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP) => {
+                Err(
+                    rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR | rustix::io::Errno::LOOP,
+                ) => {
                     self.clear(&folder, part, &path)?;
-                    rustix::fs::mkdirat(&folder, *part, Mode::from_raw_mode(0o755)).map_err(failed)?;
+                    rustix::fs::mkdirat(&folder, *part, Mode::from_raw_mode(0o755))
+                        .map_err(failed)?;
                     open_below(&folder, part).map_err(failed)?
                 }
                 Err(error) => return Err(failed(error)),
@@ -222,7 +264,10 @@ impl Target<'_> {
             };
         }
         if !self.force && !self.before.contains_key(path) {
-            return Err(OutError::Foreign { folder: self.folder.to_owned(), files: vec![path.to_owned()] });
+            return Err(OutError::Foreign {
+                folder: self.folder.to_owned(),
+                files: vec![path.to_owned()],
+            });
         }
         rustix::fs::unlinkat(folder, name, AtFlags::empty()).map_err(failed)
     }
@@ -236,32 +281,57 @@ fn io_at(path: &Path) -> impl FnOnce(io::Error) -> OutError + use<> {
 /// Everything in the folder must be as an earlier result left it.
 fn check(folder: &Path, root: &OwnedFd, before: Option<&Record>) -> Result<(), OutError> {
     let Some(before) = before else {
-        let entries = std::fs::read_dir(folder).map_err(|source| OutError::Io { path: folder.to_owned(), source })?;
-        let files: Vec<String> =
-            entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).take(SHOWN + 1).collect();
+        let entries = std::fs::read_dir(folder).map_err(|source| OutError::Io {
+            path: folder.to_owned(),
+            source,
+        })?;
+        let files: Vec<String> = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned())
+            .take(SHOWN + 1)
+            .collect();
         if files.is_empty() {
             return Ok(());
         }
-        return Err(OutError::Foreign { folder: folder.to_owned(), files });
+        return Err(OutError::Foreign {
+            folder: folder.to_owned(),
+            files,
+        });
     };
     let changed = before.files.iter().filter(|(name, mark)| {
         let found = parts(name).and_then(|parts| mark_of(root, &parts).ok());
         found.is_some_and(|found| found != **mark)
     });
-    let files: Vec<String> = changed.map(|(name, _)| name.clone()).take(SHOWN + 1).collect();
-    if files.is_empty() { Ok(()) } else { Err(OutError::Changed { folder: folder.to_owned(), files }) }
+    let files: Vec<String> = changed
+        .map(|(name, _)| name.clone())
+        .take(SHOWN + 1)
+        .collect();
+    if files.is_empty() {
+        Ok(())
+    } else {
+        Err(OutError::Changed {
+            folder: folder.to_owned(),
+            files,
+        })
+    }
 }
 
 /// The parts of a relative path that stays below where it begins and is no file of ours or of git's.
 fn parts(name: &str) -> Option<Vec<&str>> {
     let parts: Vec<&str> = name.split('/').collect();
-    let good = |part: &&str| !matches!(*part, "" | "." | "..") && !part.eq_ignore_ascii_case(".git") && !part.contains('\0');
+    let good = |part: &&str| {
+        !matches!(*part, "" | "." | "..")
+            && !part.eq_ignore_ascii_case(".git")
+            && !part.contains('\0')
+    };
     (parts.iter().all(good) && parts != [RECORD]).then_some(parts)
 }
 
 /// Whether a link's target, taken from where the link lies, stays below the root.
 fn stays_inside(link: &[&str], target: &[u8]) -> bool {
-    let Ok(target) = std::str::from_utf8(target) else { return false };
+    let Ok(target) = std::str::from_utf8(target) else {
+        return false;
+    };
     let mut depth = link.len() - 1;
     if target.is_empty() || target.starts_with('/') || target.contains('\0') {
         return false;
@@ -294,7 +364,12 @@ fn open_folder(root: &OwnedFd, parts: &[&str]) -> io::Result<OwnedFd> {
     Ok(folder)
 }
 
-fn write_file(folder: &OwnedFd, name: &str, content: &mut impl Read, executable: bool) -> io::Result<()> {
+fn write_file(
+    folder: &OwnedFd,
+    name: &str,
+    content: &mut impl Read,
+    executable: bool,
+) -> io::Result<()> {
     let mut file = create(folder, name, if executable { 0o755 } else { 0o644 })?;
     io::copy(content, &mut file)?;
     Ok(())
@@ -303,12 +378,19 @@ fn write_file(folder: &OwnedFd, name: &str, content: &mut impl Read, executable:
 /// Makes a file that was not there.
 fn create(folder: &OwnedFd, name: &str, mode: u32) -> io::Result<File> {
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    Ok(File::from(rustix::fs::openat(folder, name, flags, Mode::from_raw_mode(mode))?))
+    Ok(File::from(rustix::fs::openat(
+        folder,
+        name,
+        flags,
+        Mode::from_raw_mode(mode),
+    )?))
 }
 
 /// Removes what an earlier result wrote, and folders that are empty after that.
 fn remove(root: &OwnedFd, parts: &[&str]) -> io::Result<()> {
-    let Ok(folder) = open_folder(root, parts) else { return Ok(()) };
+    let Ok(folder) = open_folder(root, parts) else {
+        return Ok(());
+    };
     if let Some(name) = parts.last() {
         match rustix::fs::unlinkat(&folder, *name, AtFlags::empty()) {
             Ok(()) | Err(rustix::io::Errno::NOENT | rustix::io::Errno::ISDIR) => {}
@@ -317,7 +399,9 @@ fn remove(root: &OwnedFd, parts: &[&str]) -> io::Result<()> {
     }
     for depth in (1..parts.len()).rev() {
         let path = parts.get(..depth).unwrap_or_default();
-        let Ok(parent) = open_folder(root, path) else { break };
+        let Ok(parent) = open_folder(root, path) else {
+            break;
+        };
         let name = path.last().copied().unwrap_or_default();
         if rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR).is_err() {
             break;
@@ -351,7 +435,12 @@ fn write_record(root: &OwnedFd, record: &Record) -> io::Result<()> {
 }
 
 fn list(files: &[String]) -> String {
-    let mut text = files.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
+    let mut text = files
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     if files.len() > SHOWN {
         text.push_str(", …");
     }

@@ -14,7 +14,9 @@ pub(crate) fn line(text: &str) -> Result<(), Failure> {
 /// Writes to standard output.
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
-    out.write_all(bytes).and_then(|()| out.flush()).map_err(|error| failed("standard output", &error))
+    out.write_all(bytes)
+        .and_then(|()| out.flush())
+        .map_err(|error| failed("standard output", &error))
 }
 
 /// Tells something beside the results, on standard error.
@@ -33,12 +35,18 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
-        cells.map(|cell| console::measure_text_width(cell)).max().unwrap_or(0)
+        cells
+            .map(|cell| console::measure_text_width(cell))
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(&widths).map(|(cell, &width)| super::text::pad(cell, width));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, &width)| super::text::pad(cell, width));
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }
@@ -51,7 +59,10 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let rows = [vec!["a".to_owned(), "漢".to_owned(), "x y".to_owned()], vec!["bbb".to_owned(), String::new(), "z".to_owned()]];
+        let rows = [
+            vec!["a".to_owned(), "漢".to_owned(), "x y".to_owned()],
+            vec!["bbb".to_owned(), String::new(), "z".to_owned()],
+        ];
         assert_eq!(table(&rows), "a    漢  x y\nbbb      z\n");
     }
 }

@@ -28,7 +28,9 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// Text of several lines without what could steer a terminal.
 pub(crate) fn harmless(text: &str) -> String {
-    text.chars().filter(|&c| matches!(c, '\n' | '\t') || !(c.is_control() || is_direction(c))).collect()
+    text.chars()
+        .filter(|&c| matches!(c, '\n' | '\t') || !(c.is_control() || is_direction(c)))
+        .collect()
 }
 
 /// Marks that turn the direction of writing (Unicode UAX #9), with which a text can look like another one.

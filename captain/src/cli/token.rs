@@ -12,7 +12,9 @@ use super::{connect, output};
 pub(crate) async fn run(args: &TokenArgs) -> Result<Exit, Failure> {
     if let Some(worker) = &args.worker {
         let client = connect::captain(&args.captain)?;
-        let access: WorkerToken = client.post(&["workers", worker, "token"], &serde_json::json!({})).await?;
+        let access: WorkerToken = client
+            .post(&["workers", worker, "token"], &serde_json::json!({}))
+            .await?;
         output::line(access.token.expose_secret())?;
         return Ok(Exit::Ok);
     }
@@ -22,7 +24,10 @@ pub(crate) async fn run(args: &TokenArgs) -> Result<Exit, Failure> {
             output::line(token.expose_secret())?;
             Ok(Exit::Ok)
         }
-        None => Err(Failure::new(Exit::Unavailable, format!("there is no token in {}", folder.display()))
-            .with_hint("the first `captain serve` or `captain run` makes one")),
+        None => Err(Failure::new(
+            Exit::Unavailable,
+            format!("there is no token in {}", folder.display()),
+        )
+        .with_hint("the first `captain serve` or `captain run` makes one")),
     }
 }

@@ -32,7 +32,11 @@ impl View {
         } else if quiet {
             Self::Quiet
         } else if term.features().is_attended() && !console::is_dumb() {
-            Self::Tree(Live { term, drawn: 0, frame: 0 })
+            Self::Tree(Live {
+                term,
+                drawn: 0,
+                frame: 0,
+            })
         } else {
             Self::Lines(Lines::default())
         }
@@ -43,7 +47,11 @@ impl View {
         match self {
             Self::Tree(_) | Self::Quiet => Ok(()),
             Self::Lines(lines) => {
-                let told = told.envelope.as_ref().map(|envelope| lines.tell(envelope)).unwrap_or_default();
+                let told = told
+                    .envelope
+                    .as_ref()
+                    .map(|envelope| lines.tell(envelope))
+                    .unwrap_or_default();
                 told.iter().try_for_each(|line| output::line(line))
             }
             Self::Json => {
@@ -61,9 +69,9 @@ impl View {
     /// Draws the board, if it is drawn.
     pub(crate) fn draw(&mut self, board: &Board, now: Timestamp) -> Result<(), Failure> {
         match self {
-            Self::Tree(live) => {
-                live.draw(board, now).map_err(|error| output::failed("the terminal", &error))
-            }
+            Self::Tree(live) => live
+                .draw(board, now)
+                .map_err(|error| output::failed("the terminal", &error)),
             Self::Lines(_) | Self::Json | Self::Quiet => Ok(()),
         }
     }
@@ -94,7 +102,12 @@ impl Live {
         let (height, width) = self.term.size();
         // The last column is left free: some terminals wrap when it is written.
         let width = usize::from(width).saturating_sub(1);
-        let look = Look { width, height: usize::from(height), colors: console::colors_enabled(), frame: self.frame };
+        let look = Look {
+            width,
+            height: usize::from(height),
+            colors: console::colors_enabled(),
+            frame: self.frame,
+        };
         let lines = tree(board, now, look);
         self.term.clear_last_lines(self.drawn)?;
         for line in &lines {

@@ -3,7 +3,9 @@
 
 use captain_core::PlanSpec;
 use captain_core::job::JobLimits;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// The body of `POST /jobs`.
 #[derive(Debug, Clone, Default, Serialize)]
@@ -79,7 +81,26 @@ pub(crate) struct WorkerList {
 
 /// The answer to `POST /workers/{id}/token`.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "RawToken")]
 pub(crate) struct WorkerToken {
-    pub(crate) url: url::Url,
-    pub(crate) token: secrecy::SecretString,
+    pub(crate) url: Url,
+    pub(crate) token: SecretString,
+}
+
+/// The same before it is checked; not printable, since the token is in it.
+#[derive(Deserialize)]
+struct RawToken {
+    url: String,
+    token: String,
+}
+
+impl TryFrom<RawToken> for WorkerToken {
+    type Error = url::ParseError;
+
+    fn try_from(raw: RawToken) -> Result<Self, Self::Error> {
+        Ok(Self {
+            url: Url::parse(&raw.url)?,
+            token: SecretString::from(raw.token),
+        })
+    }
 }

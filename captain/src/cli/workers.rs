@@ -24,14 +24,30 @@ pub(crate) async fn run(cli: &Cli, command: &WorkersCommand) -> Result<Exit, Fai
     match command {
         WorkersCommand::List { captain } => list(cli, captain).await,
         WorkersCommand::Spawn { worker, captain } => spawn(cli, worker, captain).await,
-        WorkersCommand::Send { worker, message, context, captain } => {
-            let text = if message == "-" { job::read(Path::new("-"))? } else { message.clone() };
+        WorkersCommand::Send {
+            worker,
+            message,
+            context,
+            captain,
+        } => {
+            let text = if message == "-" {
+                job::read(Path::new("-"))?
+            } else {
+                message.clone()
+            };
             let agent = agent(&connect::captain(captain)?, worker).await?;
             send(cli, worker, &agent, text, context.as_deref()).await
         }
-        WorkersCommand::Status { worker, task, captain } => {
+        WorkersCommand::Status {
+            worker,
+            task,
+            captain,
+        } => {
             let agent = agent(&connect::captain(captain)?, worker).await?;
-            let task = agent.get(task, None).await.map_err(|error| failure(worker, &error))?;
+            let task = agent
+                .get(task, None)
+                .await
+                .map_err(|error| failure(worker, &error))?;
             if cli.json {
                 output::line(&answer::json(&task)?)?;
             } else {
@@ -40,7 +56,9 @@ pub(crate) async fn run(cli: &Cli, command: &WorkersCommand) -> Result<Exit, Fai
             Ok(Exit::Ok)
         }
         WorkersCommand::Terminate { worker, captain } => {
-            connect::captain(captain)?.delete(&["workers", worker]).await?;
+            connect::captain(captain)?
+                .delete(&["workers", worker])
+                .await?;
             if !cli.quiet && !cli.json {
                 output::line("terminated")?;
             }
@@ -53,7 +71,11 @@ async fn list(cli: &Cli, captain: &CaptainArgs) -> Result<Exit, Failure> {
     let client = connect::captain(captain)?;
     if cli.json {
         let list: serde_json::Value = client.get(&["workers"]).await?;
-        let workers = list.get("workers").and_then(serde_json::Value::as_array).cloned().unwrap_or_default();
+        let workers = list
+            .get("workers")
+            .and_then(serde_json::Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         for worker in workers {
             output::line(&worker.to_string())?;
         }
@@ -64,7 +86,11 @@ async fn list(cli: &Cli, captain: &CaptainArgs) -> Result<Exit, Failure> {
         .workers
         .iter()
         .map(|worker| {
-            let place = worker.url.as_deref().or(worker.message.as_deref()).unwrap_or_default();
+            let place = worker
+                .url
+                .as_deref()
+                .or(worker.message.as_deref())
+                .unwrap_or_default();
             let work = match (&worker.job, &worker.subtask) {
                 (Some(job), Some(subtask)) => format!("{subtask} of {job}"),
                 _ => String::new(),
@@ -74,7 +100,9 @@ async fn list(cli: &Cli, captain: &CaptainArgs) -> Result<Exit, Failure> {
         .collect();
     output::bytes(output::table(&rows).as_bytes())?;
     if rows.is_empty() && !cli.quiet {
-        output::note("no workers; jobs start their own, and `captain workers spawn ID` starts one by hand");
+        output::note(
+            "no workers; jobs start their own, and `captain workers spawn ID` starts one by hand",
+        );
     }
     Ok(Exit::Ok)
 }
@@ -109,18 +137,32 @@ async fn spawn(cli: &Cli, worker: &str, captain: &CaptainArgs) -> Result<Exit, F
 
 /// The worker as an A2A agent.
 async fn agent(client: &Client, worker: &str) -> Result<Agent, Failure> {
-    let access: WorkerToken = client.post(&["workers", worker, "token"], &serde_json::json!({})).await?;
-    let options = ClientOptions::new(connect::http()?).with_token(Arc::new(StaticToken::new(access.token)));
-    Agent::discover(&access.url, options).await.map_err(|error| failure(worker, &error))
+    let access: WorkerToken = client
+        .post(&["workers", worker, "token"], &serde_json::json!({}))
+        .await?;
+    let options =
+        ClientOptions::new(connect::http()?).with_token(Arc::new(StaticToken::new(access.token)));
+    Agent::discover(&access.url, options)
+        .await
+        .map_err(|error| failure(worker, &error))
 }
 
 /// Sends a message and shows the answer as it comes.
-async fn send(cli: &Cli, worker: &str, agent: &Agent, text: String, context: Option<&str>) -> Result<Exit, Failure> {
+async fn send(
+    cli: &Cli,
+    worker: &str,
+    agent: &Agent,
+    text: String,
+    context: Option<&str>,
+) -> Result<Exit, Failure> {
     let mut message = Message::user(UuidV7.next(), vec![Part::text(text)]);
     if let Some(context) = context {
         context.clone_into(&mut message.context_id);
     }
-    let mut stream = agent.stream(SendMessageRequest { message, ..SendMessageRequest::default() });
+    let mut stream = agent.stream(SendMessageRequest {
+        message,
+        ..SendMessageRequest::default()
+    });
     let mut answer = Answer::default();
     while let Some(event) = stream.next().await {
         let event = event.map_err(|error| failure(worker, &error))?.event;
@@ -147,5 +189,8 @@ fn failure(worker: &str, error: &AgentError) -> Failure {
         Some(_) => Exit::BadInput,
         None => Exit::Unavailable,
     };
-    Failure::new(exit, format!("worker {worker}: {}", daemon::cli::chain(error)))
+    Failure::new(
+        exit,
+        format!("worker {worker}: {}", daemon::cli::chain(error)),
+    )
 }

@@ -192,6 +192,15 @@ pub(crate) fn words(board: &Board, row: &Row) -> String {
         RowState::Skipped { because } => format!("skipped, because {because} failed"),
         RowState::Cancelled => "cancelled".to_owned(),
     };
+    let named = matches!(
+        row.state,
+        RowState::Waiting | RowState::Done { .. } | RowState::Skipped { .. }
+    );
+    let words = if named && !row.title.is_empty() {
+        format!("{} · {words}", row.title)
+    } else {
+        words
+    };
     if row.attempt > 1 {
         format!("{words} (attempt {})", row.attempt)
     } else {

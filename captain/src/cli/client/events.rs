@@ -106,7 +106,9 @@ impl Client {
 fn is_passing(error: &ClientError) -> bool {
     match error {
         ClientError::Unreachable { .. } | ClientError::Broken(_) => true,
-        ClientError::Refused { status, .. } => status.is_server_error() || *status == http::StatusCode::TOO_MANY_REQUESTS,
+        ClientError::Refused { status, .. } => {
+            status.is_server_error() || *status == http::StatusCode::TOO_MANY_REQUESTS
+        }
         ClientError::Garbled { .. } | ClientError::Lost { .. } => false,
     }
 }

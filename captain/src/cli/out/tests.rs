@@ -16,7 +16,10 @@ enum Entry {
 
 /// An archive made without any check of its names.
 fn pack(entries: &[Entry]) -> Vec<u8> {
-    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast()));
+    let mut builder = tar::Builder::new(flate2::write::GzEncoder::new(
+        Vec::new(),
+        flate2::Compression::fast(),
+    ));
     for entry in entries {
         let mut header = tar::Header::new_gnu();
         let (name, kind, content, target, mode) = match *entry {
@@ -50,11 +53,28 @@ fn files_programs_and_inner_links_are_written() {
     let out = dir.path().join("new/out");
     let written = put(
         &out,
-        &[Entry::Link("docs/link", "../src/a b.txt"), Entry::File("src/a b.txt", "a"), Entry::Program("run", "#!")],
+        &[
+            Entry::Link("docs/link", "../src/a b.txt"),
+            Entry::File("src/a b.txt", "a"),
+            Entry::Program("run", "#!"),
+        ],
     );
-    assert_eq!(written.unwrap(), Written { files: 3, skipped: Vec::new() });
+    assert_eq!(
+        written.unwrap(),
+        Written {
+            files: 3,
+            skipped: Vec::new()
+        }
+    );
     assert_eq!(read(&out, "docs/link"), "a");
-    assert_eq!(std::fs::metadata(out.join("run")).unwrap().permissions().mode() & 0o777, 0o755);
+    assert_eq!(
+        std::fs::metadata(out.join("run"))
+            .unwrap()
+            .permissions()
+            .mode()
+            & 0o777,
+        0o755
+    );
 }
 
 #[test]
@@ -93,7 +113,10 @@ fn a_link_in_the_way_is_replaced_not_followed() {
     symlink(&outside, out.join("dir")).unwrap();
     symlink(outside.join("file"), out.join("b")).unwrap();
     for entry in [Entry::File("dir/file", "new"), Entry::File("b", "new")] {
-        assert!(matches!(put(&out, &[entry]).unwrap_err(), OutError::Foreign { .. }));
+        assert!(matches!(
+            put(&out, &[entry]).unwrap_err(),
+            OutError::Foreign { .. }
+        ));
     }
     let both = pack(&[Entry::File("dir/file", "new"), Entry::File("b", "new")]);
     unpack(&both[..], &out, "job", true).unwrap();
@@ -106,11 +129,30 @@ fn a_link_in_the_way_is_replaced_not_followed() {
 fn a_later_result_replaces_an_earlier_one() {
     let dir = TempDir::new().unwrap();
     let out = dir.path().join("out");
-    put(&out, &[Entry::File("old/deep/x", "1"), Entry::File("same", "1"), Entry::File("turn", "f")]).unwrap();
+    put(
+        &out,
+        &[
+            Entry::File("old/deep/x", "1"),
+            Entry::File("same", "1"),
+            Entry::File("turn", "f"),
+        ],
+    )
+    .unwrap();
     std::fs::write(out.join("mine"), "user").unwrap();
-    put(&out, &[Entry::File("same", "2"), Entry::File("turn/into", "folder")]).unwrap();
+    put(
+        &out,
+        &[Entry::File("same", "2"), Entry::File("turn/into", "folder")],
+    )
+    .unwrap();
     assert!(!out.join("old").exists());
-    assert_eq!((read(&out, "same"), read(&out, "turn/into"), read(&out, "mine")), ("2".into(), "folder".into(), "user".into()));
+    assert_eq!(
+        (
+            read(&out, "same"),
+            read(&out, "turn/into"),
+            read(&out, "mine")
+        ),
+        ("2".into(), "folder".into(), "user".into())
+    );
 }
 
 #[test]
@@ -127,7 +169,12 @@ fn what_is_the_users_stays_unless_forced() {
 
     std::fs::write(out.join("mine"), "changed").unwrap();
     let error = put(&out, &[Entry::File("other", "x")]).unwrap_err();
-    assert!(error.to_string().contains("changed since they were written: mine"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("changed since they were written: mine"),
+        "{error}"
+    );
     assert_eq!(read(&out, "mine"), "changed");
 }
 
@@ -135,9 +182,21 @@ fn what_is_the_users_stays_unless_forced() {
 fn a_broken_archive_is_told() {
     let dir = TempDir::new().unwrap();
     let good = pack(&[Entry::File("a", &"x".repeat(3).leak()[..])]);
-    let error = unpack(&good[..good.len() / 2], &dir.path().join("out"), "job", false).unwrap_err();
-    assert!(matches!(error, OutError::Archive(_) | OutError::Io { .. }), "{error}");
-    assert!(out_again(&dir, &good).is_ok(), "what was written is known as ours");
+    let error = unpack(
+        &good[..good.len() / 2],
+        &dir.path().join("out"),
+        "job",
+        false,
+    )
+    .unwrap_err();
+    assert!(
+        matches!(error, OutError::Archive(_) | OutError::Io { .. }),
+        "{error}"
+    );
+    assert!(
+        out_again(&dir, &good).is_ok(),
+        "what was written is known as ours"
+    );
     assert!(unpack(&b"no archive"[..], &dir.path().join("two"), "job", false).is_err());
 }
 
