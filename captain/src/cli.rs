@@ -13,7 +13,6 @@ mod jobs;
 mod lines;
 mod out;
 mod output;
-mod run;
 mod text;
 mod token;
 mod view;
@@ -69,8 +68,6 @@ fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
 
 async fn ask(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
-        Command::Serve(args) => run::serve(cli, args).await,
-        Command::Run(args) => run::run(cli, args).await,
         Command::Submit(args) => jobs::submit(cli, args).await,
         Command::Watch(args) => jobs::watch(cli, args).await,
         Command::Jobs(args) => jobs::list(cli, args).await,

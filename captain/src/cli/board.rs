@@ -111,7 +111,6 @@ impl Board {
                 self.phase = Phase::AwaitingApproval;
                 self.set_plan(plan);
             }
-            JobEvent::PlanRejected { .. } => {}
             JobEvent::JobStarted { .. } => self.phase = Phase::Running,
             JobEvent::JobIntegrating => self.phase = Phase::Integrating,
             JobEvent::JobCancelRequested { .. } => self.phase = Phase::Stopping,
@@ -140,9 +139,6 @@ impl Board {
             | JobEvent::WorkerLaunched { subtask, .. } => {
                 self.set(subtask, RowState::Starting);
             }
-            JobEvent::WorkerReady { .. }
-            | JobEvent::MergeConflict { .. }
-            | JobEvent::WorkerStopped { .. } => {}
             JobEvent::WorkerAccepted { subtask, .. }
             | JobEvent::WorkerReachable { subtask, .. }
             | JobEvent::InputResolved { subtask, .. } => self.set(subtask, RowState::Working),
@@ -168,9 +164,14 @@ impl Board {
                     },
                 ),
             },
-            JobEvent::RetryScheduled { .. }
+            JobEvent::PlanRejected { .. }
+            | JobEvent::WorkerReady { .. }
+            | JobEvent::WorkerStopped { .. }
+            | JobEvent::MergeConflict { .. }
+            | JobEvent::RetryScheduled { .. }
             | JobEvent::ArtifactMade { .. }
-            | JobEvent::AgentThought { .. } => {}
+            | JobEvent::AgentThought { .. }
+            | JobEvent::ToolUpdated { .. } => {}
             JobEvent::SubtaskMerged { subtask, files, .. } => {
                 self.finish(at, subtask, RowState::Done { files: files.len() });
             }
@@ -201,13 +202,12 @@ impl Board {
                 ..
             } => {
                 self.says(subtask, |says| {
-                    says.tools.push((call.clone(), clean(title)))
+                    says.tools.push((call.clone(), clean(title)));
                 });
             }
-            JobEvent::ToolUpdated { .. } => {}
             JobEvent::ToolFinished { subtask, call, .. } => {
                 self.says(subtask, |says| {
-                    says.tools.retain(|(known, _)| known != call)
+                    says.tools.retain(|(known, _)| known != call);
                 });
             }
         }

@@ -12,7 +12,8 @@ use url::Url;
 
 use super::args::{CaptainArgs, RemoteArgs};
 use super::client::Client;
-use crate::auth::TOKEN_FILE;
+/// The file in the state folder that holds the user's token.
+const TOKEN_FILE: &str = "token";
 
 /// How long a captain may take to accept a connection; beyond that it is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -28,7 +29,7 @@ pub(crate) fn captain(args: &CaptainArgs) -> Result<Client, Failure> {
 
 /// The captain that was named, else the one that runs with this state folder, if any.
 pub(crate) fn find(remote: &RemoteArgs, state_dir: &Path) -> Result<Option<Client>, Failure> {
-    let running = Endpoint::find(state_dir).map_err(state_failure)?;
+    let running = Endpoint::find(state_dir).map_err(|error| state_failure(&error))?;
     let url = match (&remote.url, &running) {
         (Some(url), _) => url.clone(),
         (None, Some(endpoint)) => parse(&endpoint.url)?,
@@ -72,7 +73,7 @@ pub(crate) fn token(state_dir: &Path) -> Result<Option<SecretString>, Failure> {
     }
     read_secret(&path)
         .map(|token| Some(SecretString::from(token)))
-        .map_err(state_failure)
+        .map_err(|error| state_failure(&error))
 }
 
 /// The captain's state folder.
@@ -81,17 +82,17 @@ pub(crate) fn state_dir(named: Option<&Path>) -> Result<PathBuf, Failure> {
         Some(folder) => Ok(folder.to_owned()),
         None => default_root()
             .map(|root| root.join("captain"))
-            .map_err(state_failure),
+            .map_err(|error| state_failure(&error)),
     }
 }
 
 /// A failure to use the state folder.
-pub(crate) fn state_failure(error: StateError) -> Failure {
-    let exit = match &error {
+pub(crate) fn state_failure(error: &StateError) -> Failure {
+    let exit = match error {
         StateError::NoHome => Exit::Usage,
         _ => Exit::Io,
     };
-    Failure::from_error(exit, &error)
+    Failure::from_error(exit, error)
 }
 
 fn parse(url: &str) -> Result<Url, Failure> {

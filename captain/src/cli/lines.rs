@@ -87,7 +87,7 @@ impl Lines {
             JobEvent::JobCancelRequested { .. } => say("job", "stopping"),
             JobEvent::JobCompleted { result } => say("job", &done(result.files.len())),
             JobEvent::JobFailed { message, .. } => {
-                say("job", &format!("failed: {}", clean(message)))
+                say("job", &format!("failed: {}", clean(message)));
             }
             JobEvent::JobCancelled => say("job", "cancelled"),
             JobEvent::SubtaskStarted { subtask, attempt } => match attempt.0 {
@@ -117,7 +117,7 @@ impl Lines {
                 );
             }
             JobEvent::WorkerReachable { subtask, .. } => {
-                say(subtask.as_str(), "the worker answers again")
+                say(subtask.as_str(), "the worker answers again");
             }
             JobEvent::AttemptEnded {
                 subtask, outcome, ..
