@@ -143,27 +143,22 @@ async fn death_is_told_with_the_signal() {
 }
 
 #[tokio::test]
-async fn number_of_workers_is_bounded() {
+async fn number_of_workers_started_by_hand_is_bounded() {
     let dir = tempfile::tempdir().unwrap();
     let mut options = options(dir.path(), stand_in(dir.path(), ""));
     options.max_workers = 1;
     let backend = LocalBackend::new(options).unwrap();
-    let first = contract::spec(dir.path(), 1);
-    backend.launch(&first).await.unwrap();
-    let error = backend
-        .launch(&contract::spec(dir.path(), 2))
-        .await
-        .unwrap_err();
+    let card = |id: &str| StandAloneCard {
+        worker: WorkerId::parse(id).unwrap(),
+        card: Map::new(),
+    };
+    let (first, second) = (card("one"), card("two"));
+    backend.launch_card(&first).await.unwrap();
+    let error = backend.launch_card(&second).await.unwrap_err();
     assert!(error.to_string().contains("limits.max_workers"), "{error}");
     backend.stop(&first.worker, GRACE).await.unwrap();
-    backend
-        .launch(&contract::spec(dir.path(), 2))
-        .await
-        .unwrap();
-    backend
-        .stop(&contract::spec(dir.path(), 2).worker, GRACE)
-        .await
-        .unwrap();
+    backend.launch_card(&second).await.unwrap();
+    backend.stop(&second.worker, GRACE).await.unwrap();
 }
 
 #[tokio::test]

@@ -1,0 +1,237 @@
+//! The captain as a list of its parts, in the order in which they start: state folder, identities, database, git,
+//! workers, engine, API. `captain serve` runs it until a signal; `captain run` runs it for one job. Only when everything
+//! before has worked does anybody hear of it.
+
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use a2a_proto::clock::{Clock, Ids, SystemClock, UuidV7};
+use a2a_proto::server::{AnyCaller, Authenticator, BearerToken, Caller};
+use daemon::listen::Authentication;
+use daemon::state::{Endpoint, create_private_dir, write_private};
+use daemon::tasks::{TaskKind, Tasks};
+use rustix::fs::{FlockOperation, flock};
+use secrecy::{ExposeSecret as _, SecretString};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{ApiState, router};
+use crate::auth::{WorkerTokens, user_token};
+use crate::backend::local::{LocalBackend, LocalOptions, find_worker};
+use crate::config::{AgentConfig, Config};
+use crate::engine::{self, Handle, Options, Ports};
+use crate::error::StartError;
+use crate::link::WorkerLink;
+use crate::planner::Planners;
+use crate::store::SqliteStore;
+use crate::workspace::{Git, ImportLimits, Workspaces};
+
+/// The one user of a captain with one token.
+const USER: &str = "user";
+/// The provider key of the captain's environment, kept for the workers' supervisors.
+const PROVIDER_KEY_FILE: &str = "provider-key";
+/// The database, in the state folder.
+const DATABASE_FILE: &str = "captain.sqlite";
+/// Held by the captain that uses the state folder.
+const LOCK_FILE: &str = "lock";
+
+/// A captain that runs.
+#[derive(Debug)]
+pub struct Captain {
+    /// Where it listens, for example `http://127.0.0.1:8000`.
+    pub url: String,
+    /// What its callers must send; none when it answers everybody.
+    pub token: Option<SecretString>,
+    /// Its state folder.
+    pub dir: PathBuf,
+    /// Its engine.
+    pub engine: Handle,
+    /// The state folder is ours until this is dropped.
+    _lock: File,
+}
+
+/// Starts a captain that listens on `listener`. It runs as tasks of `tasks` until `stop` is cancelled; its workers live
+/// on and are found again at the next start.
+///
+/// # Errors
+/// [`StartError`] says what is missing; nothing is left running then.
+pub async fn start(
+    config: &Config,
+    listener: TcpListener,
+    tasks: &Tasks,
+    stop: &CancellationToken,
+) -> Result<Captain, StartError> {
+    let address = listener.local_addr().map_err(StartError::Address)?;
+    let url = url_of(address);
+    let files = {
+        let config = config.clone();
+        tokio::task::spawn_blocking(move || open(&config)).await??
+    };
+    let Files {
+        dir,
+        lock,
+        token,
+        tokens,
+        store,
+        agent,
+    } = files;
+
+    let git = Git::new(std::env::var_os("PATH").unwrap_or_default());
+    let keep = config.retention.keep_workers;
+    let jobs = dir.join("jobs");
+    let workspaces = Workspaces::new(git, jobs.clone(), ImportLimits::default(), keep);
+    let backend = Arc::new(LocalBackend::new(LocalOptions {
+        workers_dir: config.workers_dir()?,
+        workspaces_dir: dir.join("workspaces"),
+        worker_bin: find_worker(config.worker_bin.as_deref())
+            .map_err(|problem| StartError::NoWorker { problem })?,
+        trust: serde_json::to_vec(&tokens.jwks()).map_err(StartError::Keys)?,
+        agent,
+        max_workers: config.limits.max_workers.get(),
+        start_timeout: config.limits.worker_start(),
+        keep_folders: keep,
+        tracker: tasks.tracker().clone(),
+    })?);
+    let link = Arc::new(WorkerLink::new(tokens.clone())?);
+
+    let options = Options {
+        max_workers: config.limits.max_workers.get(),
+        max_parallel: u32::try_from(config.limits.parallel.get()).unwrap_or(u32::MAX),
+        stop_grace: config.limits.worker_grace(),
+        ..Options::new(jobs)
+    };
+    let ports = Ports {
+        planner: Arc::new(Planners),
+        backend: Arc::clone(&backend) as _,
+        link,
+        workspace: Arc::new(workspaces.clone()),
+        store: Arc::new(store),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(UuidV7),
+    };
+    let engine = engine::start(options, ports, tasks, stop).await?;
+
+    let api = router(ApiState {
+        engine: engine.clone(),
+        backend,
+        workspaces,
+        tokens,
+        auth: authenticator(config, &token),
+        repo_roots: config.repo_roots.clone().into(),
+        streams: Arc::new(Semaphore::new(config.limits.max_streams.get())),
+        worker_grace: config.limits.worker_grace(),
+        max_body_bytes: config.limits.max_body_bytes.get(),
+        stop: stop.clone(),
+    });
+    let stopped = stop.clone().cancelled_owned();
+    tasks.spawn(TaskKind::Essential, "api", async move {
+        axum::serve(listener, api)
+            .with_graceful_shutdown(stopped)
+            .await
+    });
+
+    let version = env!("CARGO_PKG_VERSION");
+    Endpoint::announce(&dir, &url, version)?;
+    let (announced, stopped) = (dir.clone(), stop.clone());
+    tasks.spawn(TaskKind::Supporting, "endpoint", async move {
+        stopped.cancelled().await;
+        Endpoint::withdraw(&announced)
+    });
+    tracing::info!(%url, dir = %dir.display(), version, "captain is ready");
+    let token = match config.authentication() {
+        Authentication::Required => Some(token),
+        Authentication::Off => None,
+    };
+    Ok(Captain {
+        url,
+        token,
+        dir,
+        engine,
+        _lock: lock,
+    })
+}
+
+/// What is read from and written to the state folder before anything runs.
+struct Files {
+    dir: PathBuf,
+    lock: File,
+    token: SecretString,
+    tokens: WorkerTokens,
+    store: SqliteStore,
+    agent: AgentConfig,
+}
+
+/// Blocks.
+fn open(config: &Config) -> Result<Files, StartError> {
+    let dir = config.captain_dir()?;
+    create_private_dir(&dir)?;
+    // Paths below go to other programs, which run in other folders.
+    let dir = dir.canonicalize().map_err(|source| StartError::Lock {
+        path: dir.clone(),
+        source,
+    })?;
+    let lock = lock(&dir)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let ids: Arc<dyn Ids> = Arc::new(UuidV7);
+    Ok(Files {
+        token: user_token(&dir)?,
+        tokens: WorkerTokens::load(&dir, clock, ids)?,
+        agent: agent(config, &dir)?,
+        store: SqliteStore::open(&dir.join(DATABASE_FILE))?,
+        dir,
+        lock,
+    })
+}
+
+/// A lock of the kernel's: it goes with the process, however that ends.
+fn lock(dir: &Path) -> Result<File, StartError> {
+    let failed = |source| StartError::Lock {
+        path: dir.to_owned(),
+        source,
+    };
+    let file = File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(dir.join(LOCK_FILE))
+        .map_err(failed)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StartError::InUse {
+            path: dir.to_owned(),
+        }),
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// The agents' settings. A key of the captain's environment goes into a file for the supervisors: it must never be in
+/// the environment or on the command line of a worker.
+fn agent(config: &Config, dir: &Path) -> Result<AgentConfig, StartError> {
+    let mut agent = config.agent.clone();
+    if let Some(key) = &config.provider_key {
+        let path = dir.join(PROVIDER_KEY_FILE);
+        write_private(&path, key.expose_secret().as_bytes())?;
+        agent.api_key_file = Some(path);
+    }
+    Ok(agent)
+}
+
+fn authenticator(config: &Config, token: &SecretString) -> Arc<dyn Authenticator> {
+    match config.authentication() {
+        Authentication::Required => Arc::new(BearerToken::new(token.clone(), Caller::new(USER))),
+        Authentication::Off => Arc::new(AnyCaller),
+    }
+}
+
+/// Where processes of this machine reach the captain: an address for "everywhere" is not one to connect to.
+fn url_of(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
