@@ -98,10 +98,10 @@ fn run(control: &UnixStream, stdio: [RawFd; 3]) -> Result<ExitCode, Failure> {
     limit(Resource::Nofile, config.max_open_files).at(Step::Prepare)?;
     let bridge = match config.gateway_port {
         None => None,
-        Some(port) => Some(
-            Bridge::new(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).at(Step::Bridge)?)
-                .at(Step::Bridge)?,
-        ),
+        Some(port) => {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).at(Step::Bridge)?;
+            Some(Bridge::new(listener, config.max_open_files).at(Step::Bridge)?)
+        }
     };
     let landlock = crate::landlock::apply(&config.tcp).at(Step::Landlock)?;
 

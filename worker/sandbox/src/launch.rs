@@ -6,6 +6,7 @@ mod running;
 mod stdio;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
@@ -28,16 +29,19 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     bwrap: Bwrap,
+    /// The compiled system call filter; the same for every sandbox.
+    filter: Arc<[u8]>,
 }
 
 impl Sandbox {
     /// Uses the given bubblewrap, or the one in `PATH`. Runs `bwrap --help`, about a millisecond.
     ///
     /// # Errors
-    /// bubblewrap is missing, does not run or is too old.
+    /// bubblewrap is missing, does not run or is too old; this processor has no filter.
     pub fn locate(bwrap: Option<PathBuf>) -> Result<Self, SandboxError> {
         Ok(Self {
             bwrap: Bwrap::locate(bwrap.as_deref())?,
+            filter: crate::seccomp::program()?.into(),
         })
     }
 
@@ -78,6 +82,7 @@ impl Sandbox {
         let (answer, spawned) = oneshot::channel();
         keeper::begin(Order {
             bwrap: self.bwrap.clone(),
+            filter: Arc::clone(&self.filter),
             policy: policy.clone(),
             stdio,
             answer,

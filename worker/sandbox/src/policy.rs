@@ -156,7 +156,7 @@ pub struct Limits {
     pub cpu_shares: u64,
     /// Tasks (processes and threads), at least 1; control group. bubblewrap and our init are added on top.
     pub max_processes: u64,
-    /// Open files of each process, at least 16; `RLIMIT_NOFILE`, see getrlimit(2).
+    /// Open files of each process, at least 64; `RLIMIT_NOFILE`, see getrlimit(2).
     pub max_open_files: u64,
 }
 

@@ -14,12 +14,16 @@ use crate::policy::GATEWAY_SOCKET;
 
 /// One block per direction and connection.
 const BLOCK: usize = 16 << 10;
-/// Connections at a time; more wait in the listener's queue. An agent with its tools uses a handful. Each needs two descriptors
-/// and at most 32 KiB, so the whole bridge stays within 2 MiB and within the smallest sensible descriptor limit.
-const MAX_CONNECTIONS: usize = 64;
+/// Connections at a time; more wait in the listener's queue. An agent with its tools uses a handful; 256 bound the bridge to
+/// 8 MiB.
+const MAX_CONNECTIONS: usize = 256;
+/// Descriptors that init itself needs, and room to spare.
+const OWN_DESCRIPTORS: usize = 32;
 
 pub(super) struct Bridge {
     listener: TcpListener,
+    /// Most connections at a time.
+    capacity: usize,
     connections: Vec<Connection>,
 }
 
@@ -149,10 +153,15 @@ impl Connection {
 }
 
 impl Bridge {
-    pub(super) fn new(listener: TcpListener) -> io::Result<Self> {
+    /// `max_open_files` is init's own limit, the same as the agent's: a bridge that ran into it would be woken for a connection
+    /// that it cannot accept, again and again.
+    pub(super) fn new(listener: TcpListener, max_open_files: u64) -> io::Result<Self> {
         listener.set_nonblocking(true)?;
+        let descriptors = usize::try_from(max_open_files).unwrap_or(usize::MAX);
+        let capacity = (descriptors.saturating_sub(OWN_DESCRIPTORS) / 2).clamp(1, MAX_CONNECTIONS);
         Ok(Self {
             listener,
+            capacity,
             connections: Vec::new(),
         })
     }
@@ -164,7 +173,7 @@ impl Bridge {
     /// Adds what the bridge waits for: the listener, then each side of a connection that waits for something. A side that waits
     /// for nothing is left out, since poll(2) reports a hang-up even to those who did not ask, again and again.
     pub(super) fn interests<'fd>(&'fd self, fds: &mut Vec<PollFd<'fd>>) {
-        let accept = if self.connections.len() < MAX_CONNECTIONS {
+        let accept = if self.connections.len() < self.capacity {
             PollFlags::IN
         } else {
             PollFlags::empty()
@@ -209,7 +218,7 @@ impl Bridge {
     }
 
     fn accept(&mut self) {
-        while self.connections.len() < MAX_CONNECTIONS {
+        while self.connections.len() < self.capacity {
             let Ok((near, _)) = self.listener.accept() else {
                 return;
             };

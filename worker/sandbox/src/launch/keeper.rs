@@ -34,6 +34,7 @@ const MAX_COMPLAINT: usize = 4096;
 /// What the keeper is to do.
 pub(super) struct Order {
     pub(super) bwrap: Bwrap,
+    pub(super) filter: Arc<[u8]>,
     pub(super) policy: SandboxPolicy,
     pub(super) stdio: StdioSpec,
     pub(super) answer: oneshot::Sender<Result<Spawned, SandboxError>>,
@@ -196,13 +197,14 @@ pub(super) fn begin(order: Order) -> Result<(), SandboxError> {
 fn keep(order: Order) {
     let Order {
         bwrap,
+        filter,
         policy,
         stdio,
         answer,
     } = order;
     let mut group = Group::create(&policy.name, &policy.limits);
     let started = match refuse_without_limits(&policy, &group)
-        .and_then(|()| spawn(&bwrap, &policy, stdio, &mut group))
+        .and_then(|()| spawn(&bwrap, &filter, &policy, stdio, &mut group))
     {
         Ok(started) => started,
         Err(error) => {
@@ -297,6 +299,7 @@ struct Started {
 
 fn spawn(
     bwrap: &Bwrap,
+    filter: &[u8],
     policy: &SandboxPolicy,
     stdio: StdioSpec,
     group: &mut Group,
@@ -308,7 +311,6 @@ fn spawn(
             .map_err(prepare("reading the namespaces of this process"))?,
         workspace: checked.workspace_identity,
     };
-    let filter = crate::seccomp::program()?;
     let (stdio, ours) = stdio.open().map_err(prepare("the agent's streams"))?;
     let (control, theirs) = UnixStream::pair().map_err(prepare("the control socket"))?;
     let pipe = || {
@@ -324,7 +326,7 @@ fn spawn(
         status: status_end,
     };
     let line =
-        arguments(bwrap, policy, checked, &filter, descriptors).map_err(prepare("memory files"))?;
+        arguments(bwrap, policy, checked, filter, descriptors).map_err(prepare("memory files"))?;
 
     let mut command = Command::new(bwrap.path());
     command.args(&line.list).env_clear().current_dir("/");

@@ -228,9 +228,9 @@ fn check_numbers(policy: &SandboxPolicy) -> Result<(), PolicyError> {
             "1 to 4194304",
         ),
         (
-            (16..=1_048_576).contains(&limits.max_open_files),
+            (64..=1_048_576).contains(&limits.max_open_files),
             "max_open_files",
-            "16 to 1048576",
+            "64 to 1048576",
         ),
         (
             sizes.iter().all(|size| (1..=1 << 24).contains(size)),
