@@ -266,3 +266,6 @@ pub fn extensions() -> Vec<AgentExtension> {
         ),
     ]
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
+use http::header::{CACHE_CONTROL, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -18,8 +18,6 @@ use crate::types::{AgentCard, SecurityScheme};
 pub const WELL_KNOWN: &str = "/.well-known/agent-card.json";
 /// Where it was before version 0.3.
 pub const WELL_KNOWN_OLD: &str = "/.well-known/agent.json";
-/// For how long a client may use a card without asking again.
-pub const MAX_AGE: Duration = Duration::from_secs(60);
 
 /// The card for readers of 1.0, with the members of 0.3 beside them when it declares an interface of 0.3.
 pub fn hybrid(card: &AgentCard) -> Value {
@@ -156,12 +154,13 @@ pub struct ServedCard {
     pub body: Bytes,
     etag: HeaderValue,
     last_modified: HeaderValue,
+    cache_control: HeaderValue,
     modified: Timestamp,
 }
 
 impl ServedCard {
-    /// A card that is as it is since `modified`.
-    pub fn new(card: &Value, modified: Timestamp) -> Self {
+    /// A card that is as it is since `modified`, and that a client may use for `max_age` without asking again.
+    pub fn new(card: &Value, modified: Timestamp, max_age: Duration) -> Self {
         let body = Bytes::from(card.to_string());
         // A validator, not a signature: a 64-bit hash and the length tell two cards of one server apart.
         let mut hasher = DefaultHasher::new();
@@ -172,6 +171,7 @@ impl ServedCard {
         Self {
             etag: header(format!("\"{:016x}-{:x}\"", hasher.finish(), body.len())),
             last_modified: header(modified.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()),
+            cache_control: header(format!("public, max-age={}", max_age.as_secs())),
             body,
             modified,
         }
@@ -182,10 +182,7 @@ impl ServedCard {
         let mut headers = HeaderMap::new();
         headers.insert(ETAG, self.etag.clone());
         headers.insert(LAST_MODIFIED, self.last_modified.clone());
-        let cache = format!("public, max-age={}", MAX_AGE.as_secs());
-        if let Ok(cache) = HeaderValue::from_str(&cache) {
-            headers.insert(http::header::CACHE_CONTROL, cache);
-        }
+        headers.insert(CACHE_CONTROL, self.cache_control.clone());
         headers
     }
 

@@ -13,4 +13,4 @@ mod tests;
 pub use claims::Claims;
 pub use jwks::{Jwk, Jwks};
 pub use signer::{Signer, SignerError};
-pub use verifier::{JwtVerifier, TokenRejected, bearer};
+pub use verifier::{JwtVerifier, TokenRejected};

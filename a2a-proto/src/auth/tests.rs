@@ -223,19 +223,29 @@ fn keys_of_other_kinds_are_passed_over() {
     );
 }
 
+#[cfg(feature = "server")]
 #[test]
-fn the_bearer_token_is_taken_from_the_header() {
-    let with = |text: &'static str| {
-        HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_static(text))])
-    };
-    assert_eq!(bearer(&with("Bearer abc")), Some("abc"));
-    assert_eq!(bearer(&with("bearer  abc")), Some("abc"));
-    for none in ["Basic abc", "Bearer", "Bearer ", "abc"] {
-        assert_eq!(bearer(&with(none)), None, "{none}");
-    }
-    let (verifier, _) = verifier(&Jwks::default());
+fn a_request_gets_the_subject_of_its_token_as_caller() {
+    use crate::server::{AuthError, Authenticator as _, Caller};
+
+    let signer = Signer::generate().unwrap();
+    let (verifier, clock) = verifier(&signer.jwks());
+    let token = signer.sign(&claims()).unwrap();
+    let value = HeaderValue::from_str(&format!("Bearer {}", token.expose_secret())).unwrap();
+    let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
+    assert_eq!(verifier.authenticate(&headers), Ok(Caller::new("user")));
     assert_eq!(
-        verifier.verify_headers(&HeaderMap::new()),
-        Err(TokenRejected::Missing)
+        verifier.authenticate(&HeaderMap::new()),
+        Err(AuthError::Missing)
+    );
+    clock.advance(3_600_000);
+    let error = verifier.authenticate(&headers).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the bearer token is not valid here",
+        "the caller is not told why"
+    );
+    assert!(
+        matches!(error, AuthError::Rejected { internal } if internal.contains("ended 2700 s ago"))
     );
 }

@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use http::HeaderMap;
-use http::header::AUTHORIZATION;
 use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 
 use super::{Claims, Jwk, Jwks};
 use crate::clock::Clock;
+#[cfg(feature = "server")]
+use crate::server::{AuthError, Caller, bearer};
 
 /// How far the clocks of two machines may be apart, in seconds.
 const LEEWAY: i64 = 30;
@@ -21,9 +21,6 @@ const MAX_TOKEN_BYTES: usize = 8 * 1024;
 /// Why a token was not accepted. For logs: a caller must not learn which.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenRejected {
-    /// There is no bearer token.
-    #[error("no bearer token")]
-    Missing,
     /// It is not a JSON Web Token with our claims.
     #[error("not a well-formed token")]
     Malformed,
@@ -143,19 +140,16 @@ impl JwtVerifier {
         }
         Ok(claims)
     }
-
-    /// The claims of the bearer token of a request.
-    ///
-    /// # Errors
-    /// [`TokenRejected`].
-    pub fn verify_headers(&self, headers: &HeaderMap) -> Result<Claims, TokenRejected> {
-        self.verify(bearer(headers).ok_or(TokenRejected::Missing)?)
-    }
 }
 
-/// The bearer token of a request (RFC 6750 §2.1); the word `Bearer` in any case.
-pub fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    let token = token.trim();
-    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+#[cfg(feature = "server")]
+impl crate::server::Authenticator for JwtVerifier {
+    fn authenticate(&self, headers: &http::HeaderMap) -> Result<Caller, AuthError> {
+        match self.verify(bearer(headers)?) {
+            Ok(claims) => Ok(Caller::new(claims.sub)),
+            Err(rejected) => Err(AuthError::Rejected {
+                internal: rejected.to_string(),
+            }),
+        }
+    }
 }

@@ -75,11 +75,11 @@ fn the_old_card_has_what_old_clients_read() {
 #[test]
 fn validators_tell_a_current_copy() {
     let modified: Timestamp = "2026-01-02T03:04:05.678Z".parse().unwrap();
-    let served = ServedCard::new(&hybrid(&card("1.0")), modified);
+    let served = ServedCard::new(&hybrid(&card("1.0")), modified, Duration::from_secs(60));
     let headers = served.headers();
     assert_eq!(headers[LAST_MODIFIED], "Fri, 02 Jan 2026 03:04:05 GMT");
-    assert_eq!(headers[http::header::CACHE_CONTROL], "public, max-age=60");
-    let other = ServedCard::new(&hybrid(&card("0.3")), modified);
+    assert_eq!(headers[CACHE_CONTROL], "public, max-age=60");
+    let other = ServedCard::new(&hybrid(&card("0.3")), modified, Duration::from_secs(60));
     assert_ne!(headers[ETAG], other.headers()[ETAG]);
 
     let asks = |name: http::HeaderName, value: &str| {

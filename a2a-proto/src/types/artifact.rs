@@ -1,6 +1,6 @@
 //! [`Artifact`]: something that a task made (A2A §4.1.7). Results belong here, not in messages.
 
-use crate::types::protojson::message;
+use crate::types::declare::message;
 use crate::types::validate::no_rules;
 use crate::types::{Metadata, Part};
 

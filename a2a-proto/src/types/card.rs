@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::types::protojson::message;
+use crate::types::declare::message;
 use crate::types::validate::no_rules;
 use crate::types::{Metadata, SecurityRequirement, SecurityScheme};
 

@@ -1,6 +1,6 @@
 //! What a stream carries, and what a send answers (A2A §4.2, §3.2.3): objects with exactly one key.
 
-use crate::types::protojson::{message, oneof};
+use crate::types::declare::{message, oneof};
 use crate::types::validate::no_rules;
 use crate::types::{Artifact, Message, Metadata, Task, TaskState, TaskStatus};
 

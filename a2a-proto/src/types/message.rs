@@ -1,6 +1,6 @@
 //! [`Message`]: one turn of the conversation between a client and an agent (A2A §4.1.4).
 
-use crate::types::protojson::message;
+use crate::types::declare::message;
 use crate::types::validate::no_rules;
 use crate::types::{Metadata, Part, Role};
 

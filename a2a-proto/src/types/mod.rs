@@ -5,6 +5,7 @@
 
 mod artifact;
 mod card;
+pub(crate) mod declare;
 mod event;
 mod message;
 mod oauth;
@@ -20,7 +21,7 @@ mod task;
 pub(crate) mod validate;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use artifact::Artifact;
 pub use card::{

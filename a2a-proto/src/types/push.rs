@@ -1,6 +1,6 @@
 //! Push notification configurations (A2A §4.3, §3.1.7–§3.1.10): where a server posts the updates of a task.
 
-use crate::types::protojson::message;
+use crate::types::declare::message;
 use crate::types::validate::no_rules;
 
 message! {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::error::FieldViolation;
-use crate::types::protojson::message;
+use crate::types::declare::message;
 use crate::types::validate::{Path, Rules, Validate, no_rules};
 use crate::types::{Message, Metadata, Task, TaskPushNotificationConfig, TaskState};
 

@@ -48,7 +48,7 @@ impl Plain for bool {
 
 impl Value for i32 {
     fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_i32(Int32)
+        deserializer.deserialize_any(Int32)
     }
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_i32(*self)
@@ -263,6 +263,13 @@ macro_rules! proto_enum {
         impl $crate::types::protojson::Plain for $Name {
             fn is_default(&self) -> bool {
                 *self == Self::default()
+            }
+        }
+
+        #[cfg(test)]
+        impl $crate::types::tests::Sample for $Name {
+            fn sample(random: &mut $crate::types::tests::Random) -> Self {
+                Self::ALL[random.below(Self::ALL.len())]
             }
         }
     };

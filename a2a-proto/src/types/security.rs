@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::types::OAuthFlows;
-use crate::types::protojson::{message, oneof};
+use crate::types::declare::{message, oneof};
 use crate::types::validate::no_rules;
 
 message! {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::activity;
-use crate::types::protojson::message;
+use crate::types::declare::message;
 use crate::types::validate::no_rules;
 use crate::types::{
     Artifact, Message, Metadata, StreamResponse, TaskArtifactUpdateEvent, TaskState,

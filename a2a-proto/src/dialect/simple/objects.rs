@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::types::Metadata;
-use crate::types::protojson::message;
+use crate::types::declare::message;
 use crate::types::validate::no_rules;
 
 message! {
