@@ -13,6 +13,8 @@ mod jobs;
 mod lines;
 mod out;
 mod output;
+mod run;
+mod serve;
 mod text;
 mod token;
 mod view;
@@ -68,6 +70,8 @@ fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
 
 async fn ask(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
+        Command::Serve(args) => serve::serve(cli, args).await,
+        Command::Run(args) => run::run(cli, args).await,
         Command::Submit(args) => jobs::submit(cli, args).await,
         Command::Watch(args) => jobs::watch(cli, args).await,
         Command::Jobs(args) => jobs::list(cli, args).await,

@@ -8,6 +8,8 @@ use daemon::telemetry::LogArgs;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::config::ConfigArgs;
+
 /// Runs fleets of coding agents: takes a job, splits it into subtasks, gives each to a sandboxed worker, merges the
 /// results.
 #[derive(Debug, Parser)]
@@ -42,6 +44,24 @@ pub(crate) struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Run a captain until it is stopped
+    #[command(after_help = "\
+Examples:
+  captain serve
+  captain serve --listen 127.0.0.1:9000 --max-workers 4
+  captain serve --config /etc/flotilla/captain.toml")]
+    Serve(Box<ServeArgs>),
+    /// Run one job and show what happens, until it ends
+    #[command(after_help = "\
+A running captain is used if there is one; else one is started for the time of the job.
+The first Ctrl-C cancels the job and waits for its end, the second leaves.
+
+Examples:
+  captain run \"Write a README for this project\" --repo . --out result
+  captain run -f plan.toml --out result
+  captain run -f plan.md --repo ~/src/shop --base main
+  captain run -f plan.toml --json | jq -r .event.type")]
+    Run(Box<RunArgs>),
     /// Hand a job to a running captain and print its id
     #[command(after_help = "\
 Examples:
@@ -92,6 +112,12 @@ Example:
     },
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    #[command(flatten)]
+    pub(crate) config: ConfigArgs,
+}
+
 /// What is to be done.
 #[derive(Debug, Args)]
 pub(crate) struct JobArgs {
@@ -121,6 +147,21 @@ pub(crate) struct OutArgs {
     /// Also write into a folder that holds other files, and replace those that were changed
     #[arg(long, requires = "out")]
     pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) job: JobArgs,
+    #[command(flatten)]
+    pub(crate) out: OutArgs,
+    #[command(flatten)]
+    pub(crate) remote: RemoteArgs,
+    #[command(
+        flatten,
+        next_help_heading = "For the captain that is started if none runs"
+    )]
+    pub(crate) config: ConfigArgs,
 }
 
 /// Another captain than this machine's own.

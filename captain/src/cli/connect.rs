@@ -12,9 +12,7 @@ use url::Url;
 
 use super::args::{CaptainArgs, RemoteArgs};
 use super::client::Client;
-/// The file in the state folder that holds the user's token.
-const TOKEN_FILE: &str = "token";
-
+use crate::auth::TOKEN_FILE;
 /// How long a captain may take to accept a connection; beyond that it is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 

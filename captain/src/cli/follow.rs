@@ -20,7 +20,6 @@ const FRAME: Duration = Duration::from_millis(100);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Interrupt {
     /// Cancel the job, wait for its end; a second one leaves.
-    #[expect(dead_code, reason = "`captain run` comes next")]
     Cancels,
     /// Stop looking; the job goes on.
     Leaves,

@@ -89,13 +89,7 @@ pub(crate) fn unpack(
     force: bool,
 ) -> Result<Written, OutError> {
     std::fs::create_dir_all(folder).map_err(io_at(folder))?;
-    let root = rustix::fs::openat(
-        CWD,
-        folder,
-        OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    );
-    let root = root.map_err(|error| io_at(folder)(error.into()))?;
+    let root = open_root(folder)?;
     let before = read_record(folder);
     if !force {
         check(folder, &root, before.as_ref())?;
@@ -126,6 +120,21 @@ pub(crate) fn unpack(
         files: record.files.len(),
         skipped: target.skipped,
     })
+}
+
+/// Whether [`unpack`] would be refused for what is in the folder now.
+pub(crate) fn ready(folder: &Path, force: bool) -> Result<(), OutError> {
+    let found = match std::fs::metadata(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        found => found.map_err(io_at(folder))?,
+    };
+    if !found.is_dir() {
+        return Err(io_at(folder)(io::ErrorKind::NotADirectory.into()));
+    }
+    if force {
+        return Ok(());
+    }
+    check(folder, &open_root(folder)?, read_record(folder).as_ref())
 }
 
 /// The folder that is being written.
@@ -348,6 +357,12 @@ fn stays_inside(link: &[&str], target: &[u8]) -> bool {
         }
     }
     true
+}
+
+fn open_root(folder: &Path) -> Result<OwnedFd, OutError> {
+    let flags = OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, folder, flags, Mode::empty())
+        .map_err(|error| io_at(folder)(error.into()))
 }
 
 fn open_below(folder: &OwnedFd, name: &str) -> rustix::io::Result<OwnedFd> {

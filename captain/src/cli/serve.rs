@@ -1,0 +1,93 @@
+//! `captain serve`: a captain until a signal. And the captain that `captain run` starts for one job.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use daemon::cli::Failure;
+use daemon::exit::Exit;
+use daemon::lifecycle::Lifecycle;
+use daemon::telemetry;
+use url::Url;
+
+use super::args::{Cli, ServeArgs};
+use super::client::Client;
+use super::connect;
+use crate::app::{self, Captain};
+use crate::config::Config;
+use crate::error::StartError;
+
+/// How long running requests may take after the signal; event streams end at once.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Runs a captain until a signal.
+pub(crate) async fn serve(cli: &Cli, args: &ServeArgs) -> Result<Exit, Failure> {
+    log(cli, "info")?;
+    let config = Config::load(&args.config)
+        .map_err(StartError::from)
+        .map_err(failure)?;
+    let lifecycle = Lifecycle::new();
+    let _captain = start(&config, config.listen, &lifecycle).await?;
+    stopped(&lifecycle).await
+}
+
+/// A captain inside this process.
+pub(crate) struct Embedded {
+    pub(crate) client: Client,
+    lifecycle: Lifecycle,
+    /// The state folder is ours while this lives.
+    _captain: Captain,
+}
+
+impl Embedded {
+    /// Starts one on a free port of this machine.
+    pub(crate) async fn start(config: &Config) -> Result<Self, Failure> {
+        let lifecycle = Lifecycle::new();
+        let captain = start(
+            config,
+            SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+            &lifecycle,
+        )
+        .await?;
+        let url = Url::parse(&captain.url)
+            .map_err(|error| Failure::from_error(Exit::Internal, &error))?;
+        let client = connect::client(url, captain.token.clone())?;
+        Ok(Self {
+            client,
+            lifecycle,
+            _captain: captain,
+        })
+    }
+
+    /// Stops it. Workers of jobs that are not over live on; the next captain finds them.
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        self.lifecycle.soft().cancel();
+        stopped(&self.lifecycle).await.map(drop)
+    }
+}
+
+/// Starts logging.
+pub(crate) fn log(cli: &Cli, default: &str) -> Result<(), Failure> {
+    telemetry::init(&cli.log, default).map_err(|problem| Failure::new(Exit::Usage, problem))
+}
+
+async fn start(
+    config: &Config,
+    address: SocketAddr,
+    lifecycle: &Lifecycle,
+) -> Result<Captain, Failure> {
+    let listener = daemon::listen::bind(address, config.authentication()).await;
+    let listener = listener.map_err(StartError::from).map_err(failure)?;
+    let started = app::start(config, listener, lifecycle.tasks(), lifecycle.soft()).await;
+    started.map_err(failure)
+}
+
+async fn stopped(lifecycle: &Lifecycle) -> Result<Exit, Failure> {
+    let exit = lifecycle.run_to_stop(GRACE).await;
+    exit.map_err(|error| Failure::new(Exit::Internal, format!("cannot wait for signals: {error}")))
+}
+
+/// A failure to start.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
+pub(crate) fn failure(error: StartError) -> Failure {
+    Failure::from_error(error.exit(), &error)
+}
