@@ -6,8 +6,8 @@ use a2a_proto::server::Caller;
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
-use captain_core::JobId;
 use captain_core::view::JobView;
+use captain_core::{JobId, JobState};
 use futures_util::StreamExt as _;
 use http::StatusCode;
 use tokio::time::timeout;
@@ -101,6 +101,9 @@ pub(super) async fn cancel(
 ) -> Result<Response, ApiError> {
     let before = owned(&api, &caller, &id).await?;
     let job = before.job.id();
+    if *before.job.state() == JobState::Cancelled {
+        return Ok(Json(before.job.view()).into_response());
+    }
     api.engine.cancel(job, &caller.subject).await?;
     let mut entries = api.engine.subscribe(job, before.seq).await?;
     let ended = timeout(CANCEL_DEADLINE, async {

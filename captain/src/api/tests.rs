@@ -1,1 +1,5 @@
+//! The API over real sockets, with workers that are only played.
 
+mod requests;
+mod streams;
+mod world;

@@ -1,0 +1,216 @@
+//! A captain without processes: real engine, real repositories, played workers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use a2a_proto::client::{HttpOptions, http_client};
+use a2a_proto::clock::{SystemClock, UuidV7};
+use a2a_proto::server::{BearerToken, Caller};
+use captain_core::job::WorkerTask;
+use captain_core::{JobEvent, Outcome};
+use daemon::tasks::Tasks;
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{BoxStream, iter, pending};
+use reqwest::{Method, RequestBuilder, Response};
+use secrecy::SecretString;
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::{ApiState, router};
+use crate::auth::WorkerTokens;
+use crate::backend::fake::FakeBackend;
+use crate::engine::ports::{Assignment, Link, LinkError, Report};
+use crate::engine::{Options, Ports, start};
+use crate::planner::Planners;
+use crate::store::MemoryStore;
+use crate::workspace::{Git, ImportLimits, Workspaces};
+
+pub(super) const TOKEN: &str = "a token that nobody guesses";
+/// Long enough for a slow machine; a test that waits this long has failed.
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Plays workers: the prompt says what happens. `hang` never ends, everything else is done at once.
+struct PlayedLink;
+
+impl Link for PlayedLink {
+    fn follow(&self, assignment: Assignment) -> BoxStream<'static, Report> {
+        let (subtask, attempt) = (assignment.labels.subtask.clone(), assignment.labels.attempt);
+        let task = WorkerTask {
+            task: "t1".to_owned(),
+            context: assignment.context().to_owned(),
+        };
+        let mut events = vec![
+            JobEvent::WorkerReady {
+                subtask: subtask.clone(),
+                attempt,
+            },
+            JobEvent::WorkerAccepted {
+                subtask: subtask.clone(),
+                attempt,
+                task,
+            },
+            JobEvent::AgentText {
+                subtask: subtask.clone(),
+                attempt,
+                text: assignment.prompt.clone(),
+            },
+        ];
+        let hangs = assignment.prompt == "hang";
+        if !hangs {
+            events.push(JobEvent::AttemptEnded {
+                subtask,
+                attempt,
+                outcome: Outcome::Completed,
+            });
+        }
+        let reports = events.into_iter().enumerate().map(|(at, event)| Report {
+            cursor: Some(at as u64 + 1),
+            event,
+        });
+        let reports: Vec<Report> = reports.collect();
+        if hangs {
+            iter(reports).chain(pending()).boxed()
+        } else {
+            iter(reports).boxed()
+        }
+    }
+
+    fn cancel<'a>(&'a self, _assignment: &'a Assignment) -> BoxFuture<'a, Result<(), LinkError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+pub(super) struct World {
+    pub(super) url: String,
+    pub(super) backend: FakeBackend,
+    pub(super) stop: CancellationToken,
+    client: reqwest::Client,
+    _dir: TempDir,
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+pub(super) async fn world() -> World {
+    world_with(|_| {}).await
+}
+
+pub(super) async fn world_with(change: impl FnOnce(&mut ApiState)) -> World {
+    let dir = tempfile::tempdir().unwrap();
+    let stop = CancellationToken::new();
+    let tasks = Tasks::new(stop.clone());
+    let jobs = dir.path().join("jobs");
+    let git = Git::new(std::env::var_os("PATH").unwrap());
+    let workspaces = Workspaces::new(git, jobs.clone(), ImportLimits::default(), false);
+    let backend = FakeBackend::default();
+    let ports = Ports {
+        planner: Arc::new(Planners),
+        backend: Arc::new(backend.clone()),
+        link: Arc::new(PlayedLink),
+        workspace: Arc::new(workspaces.clone()),
+        store: Arc::new(MemoryStore::new()),
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(UuidV7),
+    };
+    let engine = start(Options::new(jobs), ports, &tasks, &stop)
+        .await
+        .unwrap();
+    let mut state = ApiState {
+        engine,
+        backend: Arc::new(backend.clone()),
+        workspaces,
+        tokens: WorkerTokens::load(dir.path(), Arc::new(SystemClock), Arc::new(UuidV7)).unwrap(),
+        auth: Arc::new(BearerToken::new(
+            SecretString::from(TOKEN),
+            Caller::new("user"),
+        )),
+        repo_roots: Arc::from([]),
+        streams: Arc::new(Semaphore::new(16)),
+        worker_grace: Duration::from_secs(1),
+        max_body_bytes: 64 * 1024,
+        stop: stop.clone(),
+    };
+    change(&mut state);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let stopped = stop.clone().cancelled_owned();
+    tasks.tracker().spawn(async move {
+        axum::serve(listener, router(state))
+            .with_graceful_shutdown(stopped)
+            .await
+            .unwrap();
+    });
+    World {
+        url,
+        backend,
+        stop,
+        client: http_client(&HttpOptions::default()).unwrap(),
+        _dir: dir,
+    }
+}
+
+impl World {
+    pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.anonymous(method, path)
+            .bearer_auth(TOKEN)
+            .timeout(DEADLINE)
+    }
+
+    pub(super) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
+        json(self.request(Method::GET, path).send().await.unwrap()).await
+    }
+
+    pub(super) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        json(
+            self.request(Method::POST, path)
+                .json(body)
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
+    }
+
+    /// Submits a job of one subtask with this prompt, and gives its id.
+    pub(super) async fn submit(&self, prompt: &str) -> String {
+        let (status, job) = self
+            .post("/jobs", &serde_json::json!({"goal": prompt}))
+            .await;
+        assert_eq!(status, 201, "{job}");
+        job["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until the job is in `state`.
+    pub(super) async fn reaches(&self, job: &str, state: &str) -> Value {
+        let path = format!("/jobs/{job}");
+        tokio::time::timeout(DEADLINE, async {
+            loop {
+                let (_, job) = self.get(&path).await;
+                if job["state"] == state {
+                    return job;
+                }
+                assert!(job["terminal"] == false, "{job}");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("the state is reached in time")
+    }
+}
+
+pub(super) async fn json(response: Response) -> (u16, Value) {
+    let status = response.status().as_u16();
+    let body = response.bytes().await.unwrap();
+    (status, serde_json::from_slice(&body).unwrap_or(Value::Null))
+}
