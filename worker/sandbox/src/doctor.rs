@@ -44,7 +44,8 @@ pub struct Row {
 }
 
 impl Row {
-    fn new(
+    /// A row; `remedy` is empty when nothing is to be done.
+    pub fn new(
         layer: impl Into<String>,
         status: Status,
         detail: impl Into<String>,
@@ -64,8 +65,6 @@ impl Row {
 pub struct Examination {
     /// bubblewrap; `None` = from `PATH`.
     pub bwrap: Option<PathBuf>,
-    /// Names and paths of agent programs that should be there.
-    pub agents: Vec<(String, PathBuf)>,
     /// An empty folder that may be used as the trial's workspace.
     pub workspace: PathBuf,
     /// The program for PID 1.
@@ -78,13 +77,7 @@ pub async fn examine(examination: &Examination) -> Vec<Row> {
     rows.extend(trial(examination).await);
     rows.push(kernel_landlock());
     rows.push(control_groups());
-    rows.push(program("git", &search_path("git")));
-    rows.extend(
-        examination
-            .agents
-            .iter()
-            .map(|(name, path)| program(name, &Some(path.clone()))),
-    );
+    rows.push(git());
     rows
 }
 
@@ -233,29 +226,20 @@ fn control_groups() -> Row {
     }
 }
 
-fn program(name: &str, path: &Option<PathBuf>) -> Row {
-    match path {
-        Some(path) if path.is_file() => Row::new(name, Status::Ok, path.display().to_string(), ""),
-        Some(path) => Row::new(
-            name,
-            Status::Missing,
-            format!("{} does not exist", path.display()),
-            format!("install {name}, or correct its path"),
-        ),
+fn git() -> Row {
+    let folders = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&folders)
+        .map(|folder| folder.join("git"))
+        .find(|path| path.is_file());
+    match found {
+        Some(path) => Row::new("git", Status::Ok, path.display().to_string(), ""),
         None => Row::new(
-            name,
+            "git",
             Status::Missing,
             "not in PATH",
-            format!("install it, for example: sudo apt-get install {name}"),
+            "install it, for example: sudo apt-get install git",
         ),
     }
-}
-
-fn search_path(name: &str) -> Option<PathBuf> {
-    let folders = std::env::var_os("PATH")?;
-    std::env::split_paths(&folders)
-        .map(|folder| folder.join(name))
-        .find(|path| path.is_file())
 }
 
 /// An error with its causes, in one line.

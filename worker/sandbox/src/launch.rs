@@ -45,6 +45,11 @@ impl Sandbox {
         })
     }
 
+    /// The bubblewrap program that is used.
+    pub fn bwrap(&self) -> &Bwrap {
+        &self.bwrap
+    }
+
     /// Starts the policy's command and returns when it runs.
     ///
     /// Must be called within a tokio runtime with I/O enabled. When the future is dropped, or fails, everything that was started

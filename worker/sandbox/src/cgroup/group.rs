@@ -301,3 +301,6 @@ fn remove_abandoned(parent: &Path) {
 fn weight(shares: u64) -> u64 {
     (shares * 100 / 1024).clamp(1, 10_000)
 }
+
+#[cfg(test)]
+mod tests;

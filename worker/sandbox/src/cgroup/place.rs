@@ -87,6 +87,15 @@ impl Places {
         places
     }
 
+    /// A machine whose v2 tree is this folder and nothing else.
+    #[cfg(test)]
+    pub(super) fn of_v2(root: &Path) -> Self {
+        Self {
+            v1: Vec::new(),
+            v2: Some((root.to_owned(), root.to_owned())),
+        }
+    }
+
     /// How this machine mounts control groups.
     pub fn mode(&self) -> Mode {
         match (self.v1.is_empty(), self.v2.is_some()) {
@@ -210,3 +219,6 @@ fn settle_in_leaf(own: &Path) -> io::Result<()> {
     }
     enabled
 }
+
+#[cfg(test)]
+mod tests;

@@ -36,8 +36,6 @@ const ENTRIES: &[(&str, &str)] = &[
         "Debian's links behind awk, cc, editor, python",
     ),
     ("/etc/ld.so.cache", "library lookup without scanning"),
-    ("/etc/ld.so.conf", "library lookup"),
-    ("/etc/ld.so.conf.d", "library lookup"),
     (
         "/etc/ssl/certs",
         "certificate authorities; not /etc/ssl/private",
@@ -57,15 +55,10 @@ const ENTRIES: &[(&str, &str)] = &[
     ("/etc/ca-certificates", "certificate authorities on Arch"),
     ("/etc/localtime", "local time"),
     ("/etc/timezone", "the name of the time zone"),
-    ("/etc/mime.types", "file types for web servers under test"),
     ("/etc/protocols", "protocol names for resolvers"),
     ("/etc/services", "service names for resolvers"),
     (
         "/etc/os-release",
-        "installers and test tools ask which system this is",
-    ),
-    (
-        "/etc/debian_version",
         "installers and test tools ask which system this is",
     ),
 ];
