@@ -5,6 +5,7 @@
 //! so a captain that ends at any point goes on, after its next start, from where the log ends.
 
 mod actor;
+mod commit;
 mod driver;
 mod error;
 mod feed;

@@ -1,5 +1,5 @@
 //! The one loop that owns all jobs: it takes what people ask and what the driver's tasks report, makes events of it,
-//! applies them, stores them in one batch, and only then shows them, answers, and runs their effects.
+//! and applies them. `commit.rs` ends each turn: it stores them in one batch, and only then shows and acts.
 //!
 //! It waits for nothing but its inputs and the store. While the store fails it takes no reports, so that everything
 //! that waits stays where it is, within its bounds, until there is room again.
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use captain_core::event::EVENT_VERSION;
 use captain_core::{
-    Attempt, Effect, Envelope, Job, JobEvent, JobId, JobSpec, JobState, StopReason, SubtaskId,
+    Attempt, Envelope, Job, JobEvent, JobId, JobSpec, JobState, StopReason, SubtaskId,
     SubtaskState, schedule,
 };
 use jiff::Timestamp;
@@ -20,13 +20,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, error, info, warn};
 
+use super::commit::{Answer, Batch};
 use super::driver::Driver;
 use super::feed::{Feed, lock};
 use super::handle::{Handle, Snapshot};
 use super::ports::{Observation, Observed};
 use super::recover::{Cursors, Recovered, note_cursor};
 use super::{EngineError, Options, Ports, watch};
-use crate::store::{Append, Entry, Head, StoreError};
+use crate::store::Entry;
 
 /// Commands that may wait; each has a caller that waits for its answer.
 const COMMANDS: usize = 64;
@@ -34,8 +35,6 @@ const COMMANDS: usize = 64;
 const INPUTS: usize = 1024;
 /// Reports that are stored in one batch, at most.
 const BATCH: usize = 512;
-/// How long to wait before the store is tried again.
-const STORE_RETRY: Duration = Duration::from_secs(1);
 /// The longest sleep of the loop; a clock that is set back cannot make it longer.
 const MAX_SLEEP: Duration = Duration::from_secs(60);
 
@@ -80,44 +79,29 @@ pub(super) enum Input {
     Listed(Vec<Observation>),
 }
 
-/// An answer that waits until what it says is stored.
-#[derive(Debug)]
-enum Answer {
-    Submitted(JobId, oneshot::Sender<Result<JobId, EngineError>>),
-    Done(oneshot::Sender<Result<(), EngineError>>),
-}
-
-/// What has been applied and not yet stored.
-#[derive(Debug, Default)]
-struct Batch {
-    entries: BTreeMap<JobId, Vec<Arc<Entry>>>,
-    effects: Vec<(JobId, Effect)>,
-    answers: Vec<Answer>,
-}
-
 /// A job that has not ended.
 #[derive(Debug)]
-struct Live {
-    job: Job,
-    seq: u64,
-    cursors: Cursors,
-    feed: Arc<Feed>,
+pub(super) struct Live {
+    pub(super) job: Job,
+    pub(super) seq: u64,
+    pub(super) cursors: Cursors,
+    pub(super) feed: Arc<Feed>,
 }
 
 /// The loop's state.
 pub(super) struct Actor {
-    options: Arc<Options>,
-    ports: Ports,
-    handle: Handle,
-    commands: mpsc::Receiver<Command>,
-    inputs: mpsc::Receiver<Input>,
-    driver: Driver,
-    jobs: BTreeMap<JobId, Live>,
-    batch: Batch,
+    pub(super) options: Arc<Options>,
+    pub(super) ports: Ports,
+    pub(super) handle: Handle,
+    pub(super) commands: mpsc::Receiver<Command>,
+    pub(super) inputs: mpsc::Receiver<Input>,
+    pub(super) driver: Driver,
+    pub(super) jobs: BTreeMap<JobId, Live>,
+    pub(super) batch: Batch,
     /// Whether something changed that decisions depend on.
-    changed: bool,
+    pub(super) changed: bool,
     /// When to look at the jobs again though nothing happens.
-    wake: Option<Timestamp>,
+    pub(super) wake: Option<Timestamp>,
 }
 
 impl Actor {
@@ -408,105 +392,6 @@ impl Actor {
             .min();
     }
 
-    /// Stores the batch; then shows it, answers, and runs the effects.
-    async fn commit(&mut self) -> Result<(), EngineError> {
-        while !self.batch.entries.is_empty() {
-            match self.ports.store.append(self.parts()).await {
-                Ok(()) => break,
-                Err(conflict @ (StoreError::Conflict { .. } | StoreError::Closed)) => {
-                    return Err(conflict.into());
-                }
-                Err(failed) => {
-                    error!(error = %failed, source = std::error::Error::source(&failed), "cannot store events");
-                    self.store_failed(failed).await?;
-                }
-            }
-        }
-        let Batch {
-            entries,
-            effects,
-            answers,
-        } = mem::take(&mut self.batch);
-        for (id, entries) in entries {
-            if let Some(live) = self.jobs.get(&id) {
-                live.feed.publish(entries);
-            }
-        }
-        for answer in answers {
-            // A caller that has gone away needs no answer.
-            match answer {
-                Answer::Submitted(job, answer) => drop(answer.send(Ok(job))),
-                Answer::Done(answer) => drop(answer.send(Ok(()))),
-            }
-        }
-        for (id, effect) in effects {
-            if let Some(live) = self.jobs.get(&id) {
-                let cursor = effect
-                    .attempt()
-                    .and_then(|(subtask, attempt)| live.cursor(subtask, attempt));
-                self.driver.run(&live.job, cursor, effect);
-            }
-        }
-        self.jobs.retain(|id, live| {
-            let ended = live.job.state().is_terminal();
-            if ended {
-                info!(job = %id, state = live.job.state().name(), "job ended");
-                self.driver.forget(id);
-                lock(&self.handle.feeds).remove(id);
-            }
-            !ended
-        });
-        Ok(())
-    }
-
-    fn parts(&self) -> Vec<Append> {
-        let part = |(id, entries): (&JobId, &Vec<Arc<Entry>>)| {
-            let live = self.jobs.get(id)?;
-            let expected = entries.first()?.seq - 1;
-            Some(Append {
-                expected,
-                head: Head::of(&live.job, live.seq),
-                entries: entries.clone(),
-            })
-        };
-        self.batch.entries.iter().filter_map(part).collect()
-    }
-
-    /// Nothing can be stored at present: tells everybody who waits, forgets jobs that were never stored, and waits a
-    /// while, refusing what is asked meanwhile.
-    async fn store_failed(&mut self, failed: StoreError) -> Result<(), EngineError> {
-        let failed = EngineError::from(failed);
-        for answer in mem::take(&mut self.batch.answers) {
-            match answer {
-                Answer::Submitted(job, answer) => {
-                    self.jobs.remove(&job);
-                    self.batch.entries.remove(&job);
-                    self.batch.effects.retain(|(id, _)| *id != job);
-                    lock(&self.handle.feeds).remove(&job);
-                    drop(answer.send(Err(failed.clone())));
-                }
-                Answer::Done(answer) => drop(answer.send(Err(failed.clone()))),
-            }
-        }
-        let retry = tokio::time::sleep(STORE_RETRY);
-        tokio::pin!(retry);
-        let stop = self.handle.stop.clone();
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return Err(failed),
-                () = &mut retry => return Ok(()),
-                Some(command) = self.commands.recv() => match command {
-                    Command::Submit { answer, .. } => drop(answer.send(Err(failed.clone()))),
-                    Command::Cancel { answer, .. } | Command::Approve { answer, .. } => {
-                        drop(answer.send(Err(failed.clone())));
-                    }
-                    // What is in memory may be ahead of what is stored; the caller reads what is stored.
-                    Command::Get { answer, .. } => drop(answer.send(None)),
-                },
-            }
-        }
-    }
-
     /// Stops workers of ours that no attempt needs any more: a captain may have ended before it could. Workers of jobs
     /// that this captain never had belong to another one.
     async fn release_strays(&mut self, workers: Vec<Observation>) {
@@ -555,7 +440,7 @@ impl Actor {
 }
 
 impl Live {
-    fn cursor(&self, subtask: &SubtaskId, attempt: Attempt) -> Option<u64> {
+    pub(super) fn cursor(&self, subtask: &SubtaskId, attempt: Attempt) -> Option<u64> {
         self.cursors
             .get(subtask)
             .filter(|(of, _)| *of == attempt)

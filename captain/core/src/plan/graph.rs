@@ -234,7 +234,9 @@ fn find_cycles(
 fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<String> {
     known
         .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len() / HINT_DIVISOR).max(1))
+        .filter(|(distance, candidate)| {
+            *distance < name.len() && *distance <= (candidate.len() / HINT_DIVISOR).max(1)
+        })
         .min()
         .map(|(_, candidate)| candidate.to_owned())
 }
