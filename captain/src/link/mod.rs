@@ -82,7 +82,15 @@ impl WorkerLink {
             },
             ..ClientOptions::new(self.http.clone()).with_token(self.token(assignment))
         };
-        Client::discover(&base, options).await
+        let client = Client::discover(&base, options.clone()).await?;
+        // A card could name any address, and the captain would send its token and the prompt there.
+        let mut card = client.card().clone();
+        card.supported_interfaces
+            .retain(|at| Url::parse(&at.url).is_ok_and(|url| url.origin() == base.origin()));
+        if card.supported_interfaces.len() == client.card().supported_interfaces.len() {
+            return Ok(client);
+        }
+        Client::from_card(card, options)
     }
 }
 
