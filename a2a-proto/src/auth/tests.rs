@@ -4,8 +4,6 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, HeaderValue};
 use jiff::Timestamp;
 use pretty_assertions::assert_eq;
 use secrecy::ExposeSecret as _;
@@ -226,6 +224,9 @@ fn keys_of_other_kinds_are_passed_over() {
 #[cfg(feature = "server")]
 #[test]
 fn a_request_gets_the_subject_of_its_token_as_caller() {
+    use http::HeaderMap;
+    use http::header::{AUTHORIZATION, HeaderValue};
+
     use crate::server::{AuthError, Authenticator as _, Caller};
 
     let signer = Signer::generate().unwrap();

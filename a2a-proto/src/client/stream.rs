@@ -6,7 +6,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures_util::Stream;
@@ -20,7 +20,8 @@ use crate::types::{
     self, GetTaskRequest, SendMessageRequest, StreamResponse, SubscribeToTaskRequest, TaskState,
 };
 
-/// How a stream goes on after a cut. The budget is for one cut: every new event makes it whole again.
+/// How a stream goes on after a cut. The budget is for one cut: every new event makes it whole again, and so does a
+/// connection that stands for longer than `max_delay`.
 #[derive(Debug, Clone)]
 pub struct ResumeOptions {
     /// Before the first attempt; doubled, with jitter, for each one after it.
@@ -118,6 +119,7 @@ impl EventStream {
 struct Connection {
     response: reqwest::Response,
     decoder: Decoder,
+    since: Instant,
 }
 
 /// The state of a stream between two events.
@@ -175,16 +177,19 @@ impl Follower {
                         Some(event) => return Ok(Some(event)),
                         None => continue,
                     },
-                    // Some agents close the stream of a task that waits for us (A2A §11.7). One that numbers its
-                    // events, and so may have been cut, is asked once more.
-                    Ok(None) if waiting && (self.last.is_none() || self.waits.is_some()) => {
-                        return Ok(None);
+                    Ok(None) => {
+                        self.disconnect();
+                        // Some agents close the stream of a task that waits for us (A2A §11.7). One that numbers its
+                        // events, and so may have been cut, is asked once more.
+                        if waiting && (self.last.is_none() || self.waits.is_some()) {
+                            return Ok(None);
+                        }
+                        ClientError::Cut
                     }
-                    Ok(None) => ClientError::Cut,
                     Err(error) => error,
                 },
             };
-            self.connection = None;
+            self.disconnect();
             if let Some(last) = self.resume(error).await? {
                 return Ok(Some(last));
             }
@@ -206,7 +211,20 @@ impl Follower {
 
     fn connect(&mut self, response: reqwest::Response) {
         let decoder = Decoder::with_limit(self.inner.options.max_answer_bytes);
-        self.connection = Some(Connection { response, decoder });
+        self.connection = Some(Connection {
+            response,
+            decoder,
+            since: Instant::now(),
+        });
+    }
+
+    /// A connection that stood for a while was a good one, even if the task had nothing to say: its cut is a new cut.
+    fn disconnect(&mut self) {
+        if let Some(connection) = self.connection.take()
+            && connection.since.elapsed() > self.inner.options.resume.max_delay
+        {
+            self.waits = None;
+        }
     }
 
     /// The next event of the present connection; `None` at its end.
