@@ -213,3 +213,6 @@ fn words(message: &Message) -> String {
     });
     texts.collect::<Vec<_>>().join("\n")
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,8 +26,12 @@ Examples:
   captain serve                               a captain for everybody on this machine
   captain watch JOB                           look at a job that runs there
 
-Exit codes: 0 done, 1 the job failed, 2 wrong usage, 64 wrong input or settings, 69 something needed is not there,
-70 defect of this program, 74 disk trouble, 77 not permitted, 130 interrupted.")]
+Exit codes:
+  0 done                        69 something needed is not there
+  1 the job failed              70 a defect of this program
+  2 wrong usage                 74 disk trouble
+  64 wrong input or settings    77 not permitted
+                                130 interrupted")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -235,7 +239,7 @@ pub(crate) struct ArtifactsArgs {
 
 /// Which form of the result.
 #[derive(Debug, Args)]
-#[group(multiple = false)]
+#[group(multiple = false, conflicts_with = "out")]
 pub(crate) struct WhatArgs {
     /// One file
     #[arg(long, value_name = "PATH")]
@@ -314,4 +318,49 @@ Example:
 #[expect(clippy::unnecessary_wraps, reason = "clap's value parser signature")]
 fn secret(value: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(value))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_goal_or_a_file_is_needed_and_only_one_form_of_the_result() {
+        let parse = |line: &str| Cli::try_parse_from(line.split(' ')).map(drop);
+        for good in [
+            "captain run goal",
+            "captain run -f plan.toml --out o --force",
+            "captain run goal -f plan.toml --repo . --base main --json",
+            "captain workers spawn dev",
+            "captain artifacts j --get a/b -o f",
+        ] {
+            assert!(parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "captain run",
+            "captain run goal --base main",
+            "captain run goal --force",
+            "captain run goal --time-limit 0",
+            "captain artifacts j --tar --patch",
+            "captain artifacts j --tar -o f --out d",
+            "captain artifacts j --get p --out d",
+            "captain watch",
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_never_printed() {
+        let line = ["captain", "jobs", "--token", "s3cret"];
+        let cli = Cli::try_parse_from(line).unwrap();
+        assert!(!format!("{cli:?}").contains("s3cret"));
+    }
 }

@@ -2,58 +2,222 @@
 
 use std::io::{self, Read};
 use std::path::Path;
+use std::pin::Pin;
 
 use bytes::Bytes;
+use captain_core::{CommitId, JobId};
 use daemon::cli::Failure;
 use daemon::exit::Exit;
-use futures_util::{Stream, StreamExt};
+use futures_util::{StreamExt, TryStreamExt};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
+use tokio_util::io::ReaderStream;
 
-use super::args::{ArtifactsArgs, Cli, OutArgs};
+use super::args::{ArtifactsArgs, CaptainArgs, Cli, OutArgs};
 use super::client::{Client, ClientError};
 use super::out::{OutError, Written, unpack};
 use super::text::{clean, count, size};
-use super::wire::ArtifactList;
+use super::wire::{ArtifactList, FileEntry};
 use super::{connect, output};
+use crate::workspace::{Change, ChangeKind, Git, JobRepository, WorkspaceError};
 
 /// Pieces of an archive between the network and the disk; the slower one sets the pace.
 const PIECES: usize = 16;
 
+/// Where results come from: a captain, or the state folder of one that does not run just now.
+enum Source {
+    Captain(Client),
+    Folder(JobRepository),
+}
+
+/// Something large, piece by piece.
+type Stream = Pin<Box<dyn futures_util::Stream<Item = Result<Bytes, Failure>> + Send>>;
+
 /// Runs the command.
 pub(crate) async fn run(cli: &Cli, args: &ArtifactsArgs) -> Result<Exit, Failure> {
-    let client = connect::captain(&args.captain)?;
+    let source = Source::find(&args.captain, &args.job)?;
     let job = args.job.as_str();
+    let what = &args.what;
     if args.out.out.is_some() {
-        write_out(&client, job, &args.out, cli.quiet || cli.json).await?;
-    } else if let Some(path) = &args.what.get {
-        let mut parts = vec!["jobs", job, "artifacts", "files"];
-        parts.extend(path.split('/'));
-        save(client.download(&parts).await?, args.output.as_deref()).await?;
-    } else if args.what.tar {
-        save(
-            client
-                .download(&["jobs", job, "artifacts", "result.tar.gz"])
-                .await?,
-            args.output.as_deref(),
+        write(
+            source.archive(job).await?,
+            job,
+            &args.out,
+            cli.quiet || cli.json,
         )
         .await?;
-    } else if args.what.patch {
-        save(
-            client
-                .download(&["jobs", job, "artifacts", "changes.patch"])
-                .await?,
-            args.output.as_deref(),
-        )
-        .await?;
-    } else if cli.json {
-        let list: serde_json::Value = client.get(&["jobs", job, "artifacts"]).await?;
-        output::line(&list.to_string())?;
+    } else if let Some(path) = &what.get {
+        save(source.file(job, path).await?, args.output.as_deref()).await?;
+    } else if what.tar {
+        save(source.archive(job).await?, args.output.as_deref()).await?;
+    } else if what.patch {
+        save(source.patch(job).await?, args.output.as_deref()).await?;
     } else {
-        let list: ArtifactList = client.get(&["jobs", job, "artifacts"]).await?;
-        list_files(&list, cli.quiet)?;
+        source.list(cli, job).await?;
     }
     Ok(Exit::Ok)
+}
+
+impl Source {
+    /// The captain that was named or runs here; else the folder of its last run, if the job is in there.
+    fn find(args: &CaptainArgs, job: &str) -> Result<Self, Failure> {
+        let folder = connect::state_dir(args.state_dir.as_deref())?;
+        if let Some(client) = connect::find(&args.remote, &folder)? {
+            return Ok(Self::Captain(client));
+        }
+        let place = JobId::parse(job)
+            .ok()
+            .map(|id| folder.join("jobs").join(id.as_str()));
+        match place.filter(|place| place.is_dir()) {
+            Some(place) => {
+                let git = Git::new(std::env::var_os("PATH").unwrap_or_default());
+                Ok(Self::Folder(JobRepository::new(git, place)))
+            }
+            None => Err(Failure::new(
+                Exit::BadInput,
+                format!("there is no job {job:?} on this machine"),
+            )
+            .with_hint("`captain jobs` lists the jobs of a running captain")),
+        }
+    }
+
+    async fn list(&self, cli: &Cli, job: &str) -> Result<(), Failure> {
+        let path = ["jobs", job, "artifacts"];
+        match self {
+            Self::Captain(client) if cli.json => {
+                let list: serde_json::Value = client.get(&path).await?;
+                output::line(&list.to_string())
+            }
+            Self::Captain(client) => list_files(&client.get(&path).await?, cli.quiet),
+            Self::Folder(repository) => {
+                let (base, commit) = result(repository).await?;
+                let changes = repository
+                    .changes(&base, &commit)
+                    .await
+                    .map_err(|error| broken(&error))?;
+                let list = ArtifactList {
+                    files: changes.into_iter().map(FileEntry::from).collect(),
+                };
+                if cli.json {
+                    output::line(&super::answer::json(&list)?)
+                } else {
+                    list_files(&list, cli.quiet)
+                }
+            }
+        }
+    }
+
+    async fn file(&self, job: &str, path: &str) -> Result<Stream, Failure> {
+        match self {
+            Self::Captain(client) => {
+                let mut parts = vec!["jobs", job, "artifacts", "files"];
+                parts.extend(path.split('/'));
+                Ok(told(client.download(&parts).await?))
+            }
+            Self::Folder(repository) => {
+                let (_, commit) = result(repository).await?;
+                let file = repository
+                    .file(&commit, path)
+                    .await
+                    .map_err(|error| broken(&error))?;
+                Ok(read(ReaderStream::new(file.bytes)))
+            }
+        }
+    }
+
+    async fn patch(&self, job: &str) -> Result<Stream, Failure> {
+        match self {
+            Self::Captain(client) => Ok(told(
+                client
+                    .download(&["jobs", job, "artifacts", "changes.patch"])
+                    .await?,
+            )),
+            Self::Folder(repository) => {
+                let (base, commit) = result(repository).await?;
+                let patch = repository
+                    .patch(&base, &commit)
+                    .map_err(|error| broken(&error.into()))?;
+                Ok(read(ReaderStream::new(patch)))
+            }
+        }
+    }
+
+    async fn archive(&self, job: &str) -> Result<Stream, Failure> {
+        match self {
+            Self::Captain(client) => archive(client, job).await,
+            Self::Folder(repository) => {
+                let (_, commit) = result(repository).await?;
+                let archive = repository
+                    .archive(&commit)
+                    .map_err(|error| broken(&error.into()))?;
+                Ok(read(archive))
+            }
+        }
+    }
+}
+
+/// Fetches the whole result of a finished job and unpacks it into the wanted folder.
+pub(crate) async fn write_out(
+    client: &Client,
+    job: &str,
+    out: &OutArgs,
+    quiet: bool,
+) -> Result<(), Failure> {
+    write(archive(client, job).await?, job, out, quiet).await
+}
+
+async fn archive(client: &Client, job: &str) -> Result<Stream, Failure> {
+    Ok(told(
+        client
+            .download(&["jobs", job, "artifacts", "result.tar.gz"])
+            .await?,
+    ))
+}
+
+fn told(
+    pieces: impl futures_util::Stream<Item = Result<Bytes, ClientError>> + Send + 'static,
+) -> Stream {
+    pieces.map_err(Failure::from).boxed()
+}
+
+fn read(pieces: impl futures_util::Stream<Item = io::Result<Bytes>> + Send + 'static) -> Stream {
+    pieces
+        .map_err(|error| Failure::from_error(Exit::Io, &error))
+        .boxed()
+}
+
+/// First and last commit of a finished job.
+async fn result(repository: &JobRepository) -> Result<(CommitId, CommitId), Failure> {
+    let base = repository.base().await.map_err(|error| broken(&error))?;
+    match repository.result().await.map_err(|error| broken(&error))? {
+        Some(commit) => Ok((base, commit)),
+        None => Err(Failure::new(Exit::BadInput, "the job has no result")),
+    }
+}
+
+fn broken(error: &WorkspaceError) -> Failure {
+    let exit = match error {
+        WorkspaceError::NoSuchFile(_) | WorkspaceError::NoRepository(_) => Exit::BadInput,
+        _ => Exit::Io,
+    };
+    Failure::from_error(exit, error)
+}
+
+impl From<Change> for FileEntry {
+    fn from(change: Change) -> Self {
+        let (kind, from) = match change.kind {
+            ChangeKind::Added => ("added", None),
+            ChangeKind::Modified => ("modified", None),
+            ChangeKind::Deleted => ("deleted", None),
+            ChangeKind::Renamed { from } => ("renamed", Some(from)),
+        };
+        Self {
+            path: change.path,
+            from,
+            change: kind.to_owned(),
+            size: change.size,
+        }
+    }
 }
 
 fn list_files(list: &ArtifactList, quiet: bool) -> Result<(), Failure> {
@@ -91,28 +255,18 @@ fn list_files(list: &ArtifactList, quiet: bool) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Fetches the whole result and unpacks it into the wanted folder.
-pub(crate) async fn write_out(
-    client: &Client,
-    job: &str,
-    out: &OutArgs,
-    quiet: bool,
-) -> Result<(), Failure> {
+/// Unpacks an archive into the wanted folder.
+async fn write(mut pieces: Stream, job: &str, out: &OutArgs, quiet: bool) -> Result<(), Failure> {
     let Some(folder) = out.out.clone() else {
         return Ok(());
     };
     let force = out.force;
-    let mut pieces = std::pin::pin!(
-        client
-            .download(&["jobs", job, "artifacts", "result.tar.gz"])
-            .await?
-    );
     let (sender, receiver) = mpsc::channel(PIECES);
     let (job, place) = (job.to_owned(), folder.clone());
     let unpacking =
         tokio::task::spawn_blocking(move || unpack(Pieces::new(receiver), &place, &job, force));
     while let Some(piece) = pieces.next().await {
-        let piece = piece.map_err(|error| io::Error::other(daemon::cli::chain(&error)));
+        let piece = piece.map_err(|failure| io::Error::other(words(&failure)));
         let broken = piece.is_err();
         // The other side is gone when it has met an error, which it will tell.
         if sender.send(piece).await.is_err() || broken {
@@ -133,12 +287,19 @@ pub(crate) async fn write_out(
     Ok(())
 }
 
+/// A failure as one text.
+fn words(failure: &Failure) -> String {
+    let mut text = Vec::new();
+    // Writing into memory cannot fail.
+    let _ = failure.write_to(&mut text);
+    String::from_utf8_lossy(&text)
+        .trim()
+        .trim_start_matches("error: ")
+        .to_owned()
+}
+
 /// Writes a download to a file or to standard output.
-async fn save(
-    pieces: impl Stream<Item = Result<Bytes, ClientError>>,
-    file: Option<&Path>,
-) -> Result<(), Failure> {
-    let mut pieces = std::pin::pin!(pieces);
+async fn save(mut pieces: Stream, file: Option<&Path>) -> Result<(), Failure> {
     let Some(path) = file else {
         while let Some(piece) = pieces.next().await {
             output::bytes(&piece?)?;

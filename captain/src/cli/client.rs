@@ -34,13 +34,12 @@ pub(crate) struct Client {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
     /// It cannot be reached.
-    #[error("cannot reach the captain at {url}")]
+    #[error("cannot reach the captain at {url}: {problem}")]
     Unreachable {
         /// Where it was looked for.
         url: Url,
         /// Why not.
-        #[source]
-        source: reqwest::Error,
+        problem: String,
     },
     /// It said no.
     #[error("{message}")]
@@ -165,9 +164,9 @@ impl Client {
             Some(token) => request.bearer_auth(token.expose_secret()),
             None => request,
         };
-        let unreachable = |source| ClientError::Unreachable {
+        let unreachable = |error: reqwest::Error| ClientError::Unreachable {
             url: self.base.clone(),
-            source,
+            problem: innermost(&error),
         };
         let response = request.send().await.map_err(unreachable)?;
         if response.status().is_success() {
@@ -216,6 +215,15 @@ async fn refused(response: reqwest::Response) -> ClientError {
             }
         }
     }
+}
+
+/// The last cause: the layers of an HTTP client above it say nothing that a person could use.
+fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut cause = error;
+    while let Some(next) = cause.source() {
+        cause = next;
+    }
+    cause.to_string()
 }
 
 /// The details of a refusal, each in one line.

@@ -29,7 +29,7 @@ pub(crate) fn request(args: &JobArgs, local: bool) -> Result<NewJob, Failure> {
             let text = args.goal.clone().unwrap_or_default();
             let outline = outline::parse(&text)
                 .map_err(|error| Failure::from_error(Exit::BadInput, &error))?;
-            (text, outline.plan, JobLimits::default())
+            (outline.goal, outline.plan, JobLimits::default())
         }
         Some(file) => read_plan(file, args.goal.as_deref())?,
     };
@@ -157,3 +157,6 @@ fn repository(path: &Path, local: bool) -> Result<String, Failure> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests;

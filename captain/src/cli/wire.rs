@@ -38,13 +38,13 @@ pub(crate) struct JobPage {
 }
 
 /// The answer to `GET /jobs/{id}/artifacts`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct ArtifactList {
     pub(crate) files: Vec<FileEntry>,
 }
 
 /// One changed file of a job's result.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct FileEntry {
     pub(crate) path: String,
     /// The old name of a renamed one.

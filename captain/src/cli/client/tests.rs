@@ -108,7 +108,7 @@ async fn a_captain_that_is_not_there_is_told() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        format!("cannot reach the captain at {base}/")
+        format!("cannot reach the captain at {base}/: Connection refused (os error 111)")
     );
     assert_eq!(Failure::from(error).exit(), Exit::Unavailable);
 }
