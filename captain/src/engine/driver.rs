@@ -106,18 +106,11 @@ impl Driver {
                 self.attempt(job, subtask, attempt, |task| task.prepare(from));
             }
             Effect::Launch { subtask, attempt } => {
+                self.expect(job, &subtask, attempt);
                 self.attempt(job, subtask, attempt, AttemptTask::launch);
             }
             Effect::Send { subtask, attempt } => {
-                // Known before anybody lists the workers, so that a worker that is missing then is missed.
-                self.exits.expect(
-                    Labels {
-                        job: job.id().clone(),
-                        subtask: subtask.clone(),
-                        attempt,
-                    }
-                    .worker(),
-                );
+                self.expect(job, &subtask, attempt);
                 self.attempt(job, subtask, attempt, |task| task.follow(cursor));
             }
             Effect::Merge { subtask, attempt } => {
@@ -161,6 +154,17 @@ impl Driver {
             }
             exits.forget(&labels.worker());
         });
+    }
+
+    /// Makes a worker's end known from now on: also an end between its launch and its first word, and, when the workers
+    /// are listed next, that it is missing.
+    fn expect(&self, job: &Job, subtask: &SubtaskId, attempt: Attempt) {
+        let labels = Labels {
+            job: job.id().clone(),
+            subtask: subtask.clone(),
+            attempt,
+        };
+        self.exits.expect(labels.worker());
     }
 
     /// Ends what is still done for a job as a whole; what stops its workers goes on.

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::actor::Command;
 use super::feed::{Feeds, lock};
 use super::{EngineError, Options, recover};
-use crate::store::{Class, Entry, Filter, Head, Store, Which};
+use crate::store::{Class, Entry, Filter, Head, Store, StoreError, Which};
 
 /// Longest goal, in bytes. It is shown in every list.
 const MAX_GOAL: usize = 64 * 1024;
@@ -162,6 +162,11 @@ impl Handle {
                         Some(page) => page,
                         None => store.read(&job, at, PAGE, Which::All).await?,
                     };
+                    if page.is_empty() {
+                        // Asking again would never end.
+                        let value = format!("nothing after {at} of {known}");
+                        Err(StoreError::Corrupt { what: "log", value })?;
+                    }
                     for entry in page {
                         at = entry.seq;
                         let ended = entry.class == Class::Terminal;

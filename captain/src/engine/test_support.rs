@@ -50,6 +50,8 @@ struct State {
     watchers: Vec<mpsc::UnboundedSender<Observation>>,
     refused: BTreeMap<String, BackendError>,
     conflicts: BTreeMap<String, Conflict>,
+    /// Whether workers cannot be stopped.
+    unstoppable: bool,
     /// What was asked of the world, in order.
     calls: Vec<String>,
 }
@@ -103,6 +105,10 @@ impl World {
     /// What `subtask` starts from conflicts; with `result` what the job ends with.
     pub(super) fn conflict(&self, subtask: &str, conflict: Conflict) {
         self.state().conflicts.insert(subtask.to_owned(), conflict);
+    }
+
+    pub(super) fn set_unstoppable(&self, unstoppable: bool) {
+        self.state().unstoppable = unstoppable;
     }
 
     pub(super) fn release(&self, subtask: &str) {

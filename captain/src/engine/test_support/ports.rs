@@ -62,7 +62,16 @@ impl Backend for World {
         _grace: Duration,
     ) -> BoxFuture<'a, Result<(), BackendError>> {
         self.call(format!("stop {worker}"));
-        self.state().workers.remove(worker);
+        let mut state = self.state();
+        if state.unstoppable {
+            let message = "the process does not end".to_owned();
+            return ready(Err(BackendError::Failed {
+                message,
+                source: None,
+            }))
+            .boxed();
+        }
+        state.workers.remove(worker);
         ready(Ok(())).boxed()
     }
 

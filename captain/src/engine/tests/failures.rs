@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use captain_core::{JobId, WorkerId};
+use captain_core::{JobEvent, JobId, WorkerId};
 use futures_util::StreamExt;
 
 use super::super::EngineError;
@@ -238,5 +238,51 @@ async fn many_events_go_through_a_file_and_a_restart() {
         .count() as u64;
     assert_eq!(texts, MANY + 1);
     assert_eq!(names(&events).last(), Some(&"job.completed"));
+    captain.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_goes_on_after_a_restart() {
+    let world = World::new();
+    world.script("a", &[Step::Say("one"), Step::Hold, DONE]);
+    let captain = world.captain().await;
+    let id = captain.submit("a").await;
+    captain.until(&id, "agent.text", "a").await;
+    world.set_unstoppable(true);
+    captain.handle.cancel(&id, "ann").await.unwrap();
+    captain.stop().await;
+    assert_eq!(world.workers().len(), 1);
+    world.set_unstoppable(false);
+    let captain = world.captain().await;
+    let events = captain.events(&id).await;
+    assert_eq!(
+        names(&events)[9..],
+        [
+            "job.cancel_requested",
+            "worker.stopped",
+            "subtask.cancelled",
+            "job.cancelled"
+        ]
+    );
+    captain.stop().await;
+    assert_eq!(world.workers(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cancel_ends_and_says_what_it_does_not_know() {
+    let world = World::new();
+    world.script("a", &[Step::Say("one"), Step::Hold, DONE]);
+    let captain = world.captain().await;
+    let id = captain.submit("a").await;
+    captain.until(&id, "agent.text", "a").await;
+    world.set_unstoppable(true);
+    captain.handle.cancel(&id, "ann").await.unwrap();
+    let events = captain.events(&id).await;
+    assert_eq!(names(&events).last(), Some(&"job.cancelled"));
+    let unconfirmed = events.iter().find_map(|event| match event {
+        JobEvent::WorkerStopped { unconfirmed, .. } => unconfirmed.clone(),
+        _ => None,
+    });
+    assert_eq!(unconfirmed.as_deref(), Some("the process does not end"));
     captain.stop().await;
 }
