@@ -1,6 +1,6 @@
 //! The engine runs jobs: it feeds events to the pure core, stores them, and brings about what the core says is owed.
 //!
-//! One loop ([`actor`]) owns all jobs and gives every event its place; tasks ([`driver`]) do the waiting and report
+//! One loop (`actor`) owns all jobs and gives every event its place; tasks (`driver`) do the waiting and report
 //! back; cheap [`Handle`]s are all that others see. An event is stored before it is shown and before its effects run,
 //! so a captain that ends at any point goes on, after its next start, from where the log ends.
 
