@@ -17,8 +17,8 @@ use crate::error::StartError;
 
 /// Runs the command.
 pub(crate) async fn run(cli: &Cli, args: &RunArgs) -> Result<Exit, Failure> {
-    // Below the tree, only what must be seen is worth a line.
-    log(cli, "error")?;
+    // The events tell what goes wrong; log lines between them would only tell it twice.
+    log(cli, "off")?;
     let request = job::request(&args.job, args.remote.url.is_none())?;
     if let Some(folder) = &args.out.out {
         // Better now than after the work.
