@@ -4,8 +4,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::{HeaderMap, header};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, header};
 use secrecy::{ExposeSecret as _, SecretString};
+
+use super::answer::rest_error;
+use crate::error::{A2aError, ErrorMap};
 
 /// The name of the caller where nobody has to say who they are.
 const ANYBODY: &str = "anybody";
@@ -59,6 +65,41 @@ pub trait Authenticator: Send + Sync + 'static {
     /// # Errors
     /// When the request has no acceptable credentials.
     fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, AuthError>;
+}
+
+impl From<AuthError> for A2aError {
+    fn from(error: AuthError) -> Self {
+        if let AuthError::Rejected { internal } = &error {
+            tracing::info!(reason = internal.as_str(), "a token was rejected");
+        }
+        Self::Unauthenticated {
+            detail: error.to_string(),
+        }
+    }
+}
+
+/// Finds the caller of a request and puts it into the request's extensions; without one the answer is 401. For the
+/// routes that a binary serves beside the protocol's:
+/// `router.layer(axum::middleware::from_fn_with_state(auth, require_caller))`.
+pub async fn require_caller(
+    State(auth): State<Arc<dyn Authenticator>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    match auth.authenticate(request.headers()) {
+        Ok(caller) => {
+            request.extensions_mut().insert(caller);
+            next.run(request).await
+        }
+        Err(error) => {
+            let challenge = HeaderValue::from_static(error.challenge());
+            let mut response = rest_error(&error.into(), ErrorMap::default());
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
+            response
+        }
+    }
 }
 
 /// Takes everybody for the same caller. Only for a listener that nobody else can reach, which the binary makes sure of.

@@ -1,0 +1,129 @@
+//! Discovery (A2A §8): the agent's card at both well-known paths, with validators, and the cached copy that every
+//! operation asks about capabilities.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::response::Response;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::{Agent, Inner};
+use crate::card::{self, ServedCard};
+use crate::clock::Clock;
+use crate::types::AgentCard;
+
+/// For how long operations go by a card that they have seen. Whoever asks for the card itself gets the present one.
+const FRESH: Duration = Duration::from_secs(1);
+
+pub(super) struct Cards {
+    clock: Arc<dyn Clock>,
+    cached: Mutex<Option<Cached>>,
+}
+
+struct Cached {
+    card: Arc<AgentCard>,
+    seen: Instant,
+    current: ServedCard,
+    legacy: ServedCard,
+}
+
+/// Which of the two documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// 1.0, with the members of older versions that the card declares.
+    Current,
+    /// 0.1 and 0.2.
+    Legacy,
+}
+
+impl Cards {
+    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            cached: Mutex::default(),
+        }
+    }
+
+    /// Runs `look` on the cached card, asking the agent for the present one when the copy is older than `max_age`.
+    fn with<T>(
+        &self,
+        max_age: Duration,
+        ask: impl FnOnce() -> AgentCard,
+        look: impl FnOnce(&Cached) -> T,
+    ) -> T {
+        let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(there) = cached
+            .as_mut()
+            .filter(|there| there.seen.elapsed() < max_age)
+        {
+            return look(there);
+        }
+        let card = ask();
+        let fresh = match cached.take() {
+            // Serialized once, as long as it stays the same.
+            Some(there) if *there.card == card => Cached {
+                seen: Instant::now(),
+                ..there
+            },
+            _ => {
+                let now = self.clock.now();
+                Cached {
+                    current: ServedCard::new(&card::hybrid(&card), now),
+                    legacy: ServedCard::new(&card::legacy(&card), now),
+                    seen: Instant::now(),
+                    card: Arc::new(card),
+                }
+            }
+        };
+        look(cached.insert(fresh))
+    }
+}
+
+impl<A: Agent, L> Inner<A, L> {
+    /// The card that operations go by.
+    pub(super) fn card(&self) -> Arc<AgentCard> {
+        self.cards.with(
+            FRESH,
+            || self.agent.card(),
+            |cached| Arc::clone(&cached.card),
+        )
+    }
+
+    /// Answers a request for the card.
+    pub(super) fn serve_card(&self, shape: Shape, request: &HeaderMap) -> Response {
+        self.cards.with(
+            Duration::ZERO,
+            || self.agent.card(),
+            |cached| {
+                let served = match shape {
+                    Shape::Current => &cached.current,
+                    Shape::Legacy => &cached.legacy,
+                };
+                answer(served, request)
+            },
+        )
+    }
+}
+
+fn answer(served: &ServedCard, request: &HeaderMap) -> Response {
+    let mut response = if served.is_current(request) {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        Response::new(Body::from(served.body.clone()))
+    };
+    let headers = response.headers_mut();
+    headers.extend(served.headers());
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    // The card is public; inspectors in a browser should be able to read it.
+    headers.insert(
+        header::ACCESS_CONTROL_ALLOW_ORIGIN,
+        HeaderValue::from_static("*"),
+    );
+    response
+}

@@ -1,0 +1,376 @@
+//! Sending a message (A2A §3.1.1, §3.1.2): from a request that may be anything to a stored task with a running turn.
+//! Storing and starting happen in one spawned piece of work, so that a client that hangs up can never leave a stored
+//! task that nobody works on.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{Feed, First, log_error};
+use crate::error::A2aError;
+use crate::log::{Expect, LogError, LogTask, NewTask, TaskLog};
+use crate::server::view::{SentView, TaskView};
+use crate::server::{Acceptance, Agent, Caller, Incoming, Inner, Turn};
+use crate::types::{
+    AgentCard, Message, PartContent, Role, SendMessageConfiguration, SendMessageRequest,
+    StreamResponse, Task, TaskState, TaskStatus, TaskStatusUpdateEvent, Validate as _,
+};
+
+/// A message on its way in.
+pub(in crate::server) struct Send {
+    pub(in crate::server) caller: Caller,
+    pub(in crate::server) request: SendMessageRequest,
+    /// The task's id in the words of a client who chose one.
+    pub(in crate::server) client_id: Option<String>,
+}
+
+/// What became of a message.
+enum Sent {
+    /// A turn runs; the message is in event `seq` of the task.
+    Began {
+        task: LogTask,
+        seq: u64,
+    },
+    Reply(Message),
+}
+
+impl<A: Agent, L: TaskLog> Inner<A, L> {
+    /// Sends and waits until the task has ended or waits for the client, unless the client wants no waiting.
+    pub(in crate::server) async fn send(
+        self: &Arc<Self>,
+        send: Send,
+    ) -> Result<SentView, A2aError> {
+        let configuration = send.request.configuration.clone().unwrap_or_default();
+        match self.begin(send).await? {
+            Sent::Reply(message) => Ok(SentView::Message(message)),
+            Sent::Began { task, seq } => {
+                if !configuration.return_immediately {
+                    self.wait(&task, seq).await;
+                }
+                let task = task.snapshot().task;
+                Ok(SentView::Task(TaskView {
+                    task,
+                    history: configuration.history_length,
+                    artifacts: true,
+                }))
+            }
+        }
+    }
+
+    /// Sends and follows the task.
+    pub(in crate::server) async fn send_streaming(
+        self: &Arc<Self>,
+        send: Send,
+    ) -> Result<Feed, A2aError> {
+        let permit = self.stream_permit()?;
+        match self.begin(send).await? {
+            Sent::Reply(message) => Ok(Feed {
+                first: First::Reply(message),
+                rest: None,
+                permit,
+            }),
+            // A new task is its own first event.
+            Sent::Began { task, seq: 1 } => {
+                let rest = Some(task.subscribe(0).map_err(log_error)?);
+                Ok(Feed {
+                    first: First::Rest,
+                    rest,
+                    permit,
+                })
+            }
+            Sent::Began { task, .. } => {
+                let snapshot = task.snapshot();
+                let rest = Some(task.subscribe(snapshot.seq).map_err(log_error)?);
+                Ok(Feed {
+                    first: First::Snapshot(snapshot),
+                    rest,
+                    permit,
+                })
+            }
+        }
+    }
+
+    /// Waits until the task, after event `seq`, has ended or waits for the client.
+    async fn wait(&self, task: &LogTask, seq: u64) {
+        let mut watch = task.watch();
+        let decided = watch.wait_for(|now| {
+            now.seq >= seq && (now.state.is_terminal() || now.state.is_interrupted())
+        });
+        tokio::select! {
+            _ = decided => {}
+            // A server that stops answers with the task as it stands.
+            () = self.options.shutdown.cancelled() => {}
+        }
+    }
+
+    async fn begin(self: &Arc<Self>, send: Send) -> Result<Sent, A2aError> {
+        let Send {
+            caller,
+            mut request,
+            client_id,
+        } = send;
+        request.validate()?;
+        self.check_request(&request)?;
+        let known = match request.message.task_id.as_str() {
+            "" => None,
+            id => Some(
+                self.log
+                    .open(&caller.subject, id)
+                    .await
+                    .map_err(log_error)?,
+            ),
+        };
+        if let Some(task) = &known {
+            go_on_with(task, &mut request.message)?;
+        }
+        let incoming = Incoming {
+            message: request.message,
+            task: known.as_ref().map(|task| task.snapshot().task),
+            configuration: request.configuration,
+            metadata: request.metadata,
+            caller,
+        };
+        match self.agent.accept(&incoming).await? {
+            Acceptance::Reply(message) => Ok(Sent::Reply(self.complete(message, incoming)?)),
+            Acceptance::Task => {
+                if self.options.shutdown.is_cancelled() {
+                    return Err(super::overloaded());
+                }
+                self.start(known, incoming, client_id).await
+            }
+        }
+    }
+
+    fn check_request(&self, request: &SendMessageRequest) -> Result<(), A2aError> {
+        let push = |it: &SendMessageConfiguration| it.task_push_notification_config.is_some();
+        if request.configuration.as_ref().is_some_and(push) {
+            return Err(A2aError::PushNotificationNotSupported);
+        }
+        if self.options.validate_input_modes {
+            check_input_modes(&self.card(), &request.message)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Stores the message and starts its turn.
+    async fn start(
+        self: &Arc<Self>,
+        known: Option<LogTask>,
+        incoming: Incoming,
+        client_id: Option<String>,
+    ) -> Result<Sent, A2aError> {
+        let (reply, answer) = oneshot::channel();
+        let inner = Arc::clone(self);
+        // Boxed, because it holds a whole turn and is moved once.
+        self.options.tracker.spawn(Box::pin(async move {
+            match known {
+                Some(task) => inner.follow_up(task, incoming, reply).await,
+                None => inner.new_task(incoming, client_id, reply).await,
+            }
+        }));
+        let stored = answer
+            .await
+            .unwrap_or_else(|_| Err(A2aError::internal("the start of a turn panicked")));
+        stored.map(|(task, seq)| Sent::Began { task, seq })
+    }
+
+    async fn new_task(&self, mut incoming: Incoming, client_id: Option<String>, reply: Reply) {
+        let id = self.options.ids.next();
+        if incoming.message.context_id.is_empty() {
+            incoming.message.context_id = self.options.ids.next();
+        }
+        incoming.message.task_id.clone_from(&id);
+        let task = Task {
+            id,
+            context_id: incoming.message.context_id.clone(),
+            status: TaskStatus::new(TaskState::Submitted, self.options.clock.now()),
+            history: vec![incoming.message.clone()],
+            ..Task::default()
+        };
+        let guard = self.turns.begin(&task.id, &self.options.shutdown);
+        let owner = Arc::clone(&incoming.caller.subject);
+        let task = match self
+            .log
+            .create(NewTask {
+                owner,
+                client_id,
+                task,
+            })
+            .await
+        {
+            Ok(task) => task,
+            Err(LogError::Duplicate) => {
+                let taken = A2aError::invalid_param("id", "there is a task with this id already");
+                let _ = reply.send(Err(taken));
+                return;
+            }
+            Err(error) => {
+                let _ = reply.send(Err(log_error(error)));
+                return;
+            }
+        };
+        let turn = turn(&task, incoming, &guard, false);
+        // Whoever asked may be gone; the task is there all the same.
+        let _ = reply.send(Ok((task.clone(), 1)));
+        self.run(turn, task, guard).await;
+    }
+
+    async fn follow_up(&self, task: LogTask, incoming: Incoming, reply: Reply) {
+        let guard = self.turns.begin(task.id(), &self.options.shutdown);
+        match self.store_follow_up(&task, &incoming.message).await {
+            Ok(seq) => {
+                let turn = turn(&task, incoming, &guard, true);
+                let _ = reply.send(Ok((task.clone(), seq)));
+                self.run(turn, task, guard).await;
+            }
+            Err(error) => {
+                let _ = reply.send(Err(error));
+                // A turn that ended meanwhile left the task to this one.
+                self.settle(&self.updates(task), &guard, None).await;
+            }
+        }
+    }
+
+    /// A follow-up is a status event with the client's message: so it has a number, every subscriber sees it, and the
+    /// next status moves it into the history.
+    async fn store_follow_up(&self, task: &LogTask, message: &Message) -> Result<u64, A2aError> {
+        loop {
+            let now = task.state();
+            let state = if now.is_interrupted() {
+                TaskState::Working
+            } else {
+                now
+            };
+            let status = TaskStatus {
+                state,
+                message: Some(message.clone()),
+                timestamp: Some(self.options.clock.now()),
+            };
+            let event = StreamResponse::StatusUpdate(TaskStatusUpdateEvent {
+                task_id: task.id().to_owned(),
+                context_id: task.context_id().to_owned(),
+                status,
+                metadata: None,
+            });
+            match task.append_one(Expect::State(now), event).await {
+                Ok(seq) => return Ok(seq),
+                Err(LogError::Conflict { actual }) if actual.is_terminal() => {
+                    return Err(ended(actual));
+                }
+                // The task moved on meanwhile; look again.
+                Err(LogError::Conflict { .. }) => {}
+                Err(error) => return Err(log_error(error)),
+            }
+        }
+    }
+
+    /// Fills in what a direct reply must carry, and refuses one that is none.
+    fn complete(&self, mut reply: Message, incoming: Incoming) -> Result<Message, A2aError> {
+        if reply.message_id.is_empty() {
+            reply.message_id = self.options.ids.next();
+        }
+        if reply.role == Role::Unspecified {
+            reply.role = Role::Agent;
+        }
+        if reply.context_id.is_empty() {
+            reply.context_id = match incoming.message.context_id {
+                context_id if context_id.is_empty() => self.options.ids.next(),
+                context_id => context_id,
+            };
+        }
+        match reply.violations().first() {
+            Some(violation) => Err(A2aError::InvalidAgentResponse {
+                detail: violation.to_string(),
+            }),
+            None => Ok(reply),
+        }
+    }
+}
+
+type Reply = oneshot::Sender<Result<(LogTask, u64), A2aError>>;
+
+fn turn(
+    task: &LogTask,
+    incoming: Incoming,
+    guard: &crate::server::turns::Guard,
+    follow_up: bool,
+) -> Turn {
+    Turn {
+        task: task.snapshot().task,
+        message: incoming.message,
+        configuration: incoming.configuration,
+        metadata: incoming.metadata,
+        caller: incoming.caller,
+        cancelled: guard.cancelled.clone(),
+        follow_up,
+    }
+}
+
+/// A message to a task goes on in the task's conversation, and nowhere else.
+fn go_on_with(task: &LogTask, message: &mut Message) -> Result<(), A2aError> {
+    if message.context_id.is_empty() {
+        message.context_id.push_str(task.context_id());
+    } else if message.context_id != task.context_id() {
+        return Err(A2aError::invalid_param(
+            "message.contextId",
+            "the task belongs to another context",
+        ));
+    }
+    if task.state().is_terminal() {
+        Err(ended(task.state()))
+    } else {
+        Ok(())
+    }
+}
+
+fn ended(state: TaskState) -> A2aError {
+    A2aError::UnsupportedOperation {
+        what: format!("a message to a task that has ended ({state})"),
+    }
+}
+
+/// Refuses parts whose media type the card does not name. A part that does not say its type is taken for fitting.
+fn check_input_modes(card: &AgentCard, message: &Message) -> Result<(), A2aError> {
+    let fits = |media_type: &str| {
+        card.default_input_modes.is_empty()
+            || card
+                .default_input_modes
+                .iter()
+                .any(|mode| covers(mode, media_type))
+    };
+    let media_types =
+        message
+            .parts
+            .iter()
+            .map(|part| match (part.media_type.as_str(), &part.content) {
+                ("", PartContent::Text(_)) => "",
+                (media_type, _) => media_type,
+            });
+    match media_types
+        .into_iter()
+        .find(|media_type| !media_type.is_empty() && !fits(media_type))
+    {
+        Some(media_type) => Err(A2aError::ContentTypeNotSupported {
+            media_type: media_type.to_owned(),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Whether a mode of the card, such as `text/*`, covers a media type; parameters do not matter.
+fn covers(mode: &str, media_type: &str) -> bool {
+    let bare = |it: &str| {
+        it.split(';')
+            .next()
+            .unwrap_or(it)
+            .trim()
+            .to_ascii_lowercase()
+    };
+    let (mode, media_type) = (bare(mode), bare(media_type));
+    mode == "*/*"
+        || mode == media_type
+        || mode
+            .strip_suffix('*')
+            .is_some_and(|prefix| prefix.ends_with('/') && media_type.starts_with(prefix))
+}

@@ -1,0 +1,147 @@
+//! The JSON-RPC binding (A2A §9): one endpoint, the method in the body. A thin shell: it takes the envelope apart,
+//! has the operation done and puts the answer into an envelope.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::StatusCode;
+use http::request::Parts;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::answer::{JSON, check_content_type, json, read_body, rpc_error};
+use super::dispatch::{Feed, Send};
+use super::stream::{self, Render};
+use super::{Agent, Caller, Inner};
+use crate::error::A2aError;
+use crate::jsonrpc::{self, Envelopes, Id, Rejected, Request};
+use crate::log::{LoggedEvent, TaskLog};
+use crate::sse::{Frames, last_event_id};
+use crate::types::{SendMessageRequest, Validate};
+
+impl<A: Agent, L: TaskLog> Inner<A, L> {
+    /// Answers one call.
+    pub(super) async fn json_rpc(
+        self: &Arc<Self>,
+        caller: Caller,
+        parts: &Parts,
+        body: Body,
+    ) -> Response {
+        if let Err(error) = check_content_type(&parts.headers) {
+            return rpc_error(&Id::null(), &error);
+        }
+        let body = match read_body(&parts.headers, body, self.options.max_body_bytes).await {
+            Ok(body) => body,
+            Err(error) => return rpc_error(&Id::null(), &error),
+        };
+        let request = match Request::parse(&body) {
+            Ok(request) => request,
+            Err(Rejected { id, error }) => return rpc_error(&id, &error),
+        };
+        match self.call(caller, parts, &request).await {
+            Ok(response) => response,
+            Err(error) => rpc_error(&request.id, &error),
+        }
+    }
+
+    async fn call(
+        self: &Arc<Self>,
+        caller: Caller,
+        parts: &Parts,
+        request: &Request<'_>,
+    ) -> Result<Response, A2aError> {
+        self.negotiate(parts)?;
+        Self::trace(&caller, &request.method);
+        let id = &request.id;
+        match request.method.as_ref() {
+            "SendMessage" => respond(id, &self.send(message(caller, request)?).await?),
+            "SendStreamingMessage" => {
+                refuse_resume(parts)?;
+                self.respond_stream(id, self.send_streaming(message(caller, request)?).await?)
+            }
+            "GetTask" => respond(id, &self.get(&caller, request.params()?).await?),
+            "ListTasks" => respond(id, &self.list(&caller, request.params()?).await?),
+            "CancelTask" => respond(id, &self.cancel(caller, request.params()?).await?),
+            "SubscribeToTask" => {
+                let after = last_event_id(&parts.headers)?;
+                self.respond_stream(id, self.subscribe(&caller, request.params()?, after).await?)
+            }
+            "CreateTaskPushNotificationConfig"
+            | "GetTaskPushNotificationConfig"
+            | "ListTaskPushNotificationConfigs"
+            | "DeleteTaskPushNotificationConfig" => respond(id, &self.push_config()?),
+            "GetExtendedAgentCard" => respond(id, &self.extended_card(&caller)?),
+            other => Err(A2aError::MethodNotFound {
+                method: other.to_owned(),
+            }),
+        }
+    }
+
+    fn respond_stream(&self, id: &Id, feed: Feed) -> Result<Response, A2aError> {
+        stream::response(
+            feed,
+            RpcFrames {
+                id: id.clone(),
+                envelopes: Envelopes::new(id),
+            },
+            &self.options,
+        )
+    }
+}
+
+fn message(caller: Caller, request: &Request<'_>) -> Result<Send, A2aError> {
+    let request: SendMessageRequest = valid(request)?;
+    Ok(Send {
+        caller,
+        request,
+        client_id: None,
+    })
+}
+
+fn valid<T: DeserializeOwned + Validate>(request: &Request<'_>) -> Result<T, A2aError> {
+    let params: T = request.params()?;
+    params.validate()?;
+    Ok(params)
+}
+
+/// A client that lost a stream must not send its message again by reconnecting.
+pub(super) fn refuse_resume(parts: &Parts) -> Result<(), A2aError> {
+    match last_event_id(&parts.headers)? {
+        None => Ok(()),
+        Some(_) => Err(A2aError::InvalidRequest {
+            detail: "a message cannot be sent again with Last-Event-ID: subscribe to its task to resume the stream"
+                .to_owned(),
+        }),
+    }
+}
+
+fn respond(id: &Id, result: &impl Serialize) -> Result<Response, A2aError> {
+    let mut body = Vec::with_capacity(512);
+    let envelopes = Envelopes::new(id);
+    body.extend_from_slice(envelopes.head());
+    serde_json::to_writer(&mut body, result).map_err(A2aError::internal)?;
+    body.extend_from_slice(Envelopes::TAIL);
+    Ok(json(StatusCode::OK, JSON, body.into()))
+}
+
+/// Frames whose data is a JSON-RPC response around the event.
+struct RpcFrames {
+    id: Id,
+    envelopes: Envelopes,
+}
+
+impl Render for RpcFrames {
+    fn event(&mut self, event: &LoggedEvent, frames: &mut Frames) -> Result<(), A2aError> {
+        frames.push(
+            Some(event.seq),
+            None,
+            &[self.envelopes.head(), &event.json, Envelopes::TAIL],
+        );
+        Ok(())
+    }
+
+    fn error(&mut self, error: &A2aError, frames: &mut Frames) {
+        frames.push(None, None, &[&jsonrpc::error_response(&self.id, error)]);
+    }
+}

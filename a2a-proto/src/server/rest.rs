@@ -1,0 +1,187 @@
+//! The HTTP+JSON binding (A2A §11): the operation in the path, parameters in path, query or body. A thin shell.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, header};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::answer::{A2A_JSON, JSON, check_content_type, json, names, read_body, rest_error};
+use super::dispatch::{Feed, Send};
+use super::jsonrpc::refuse_resume;
+use super::route::Call;
+use super::stream::{self, Render};
+use super::{Agent, Caller, Inner};
+use crate::error::{A2aError, ErrorMap};
+use crate::log::{LoggedEvent, TaskLog};
+use crate::sse::{Frames, last_event_id};
+use crate::types::{
+    self, CancelTaskRequest, GetTaskRequest, ListTasksRequest, SendMessageRequest,
+    SubscribeToTaskRequest,
+};
+
+impl<A: Agent, L: TaskLog> Inner<A, L> {
+    /// Answers one call.
+    pub(super) async fn rest(
+        self: &Arc<Self>,
+        caller: Caller,
+        parts: &Parts,
+        body: Body,
+        tenant: &str,
+        call: Call,
+    ) -> Response {
+        match self.rest_call(caller, parts, body, tenant, call).await {
+            Ok(response) => response,
+            Err(error) => rest_error(&error, self.options.error_map),
+        }
+    }
+
+    async fn rest_call(
+        self: &Arc<Self>,
+        caller: Caller,
+        parts: &Parts,
+        body: Body,
+        tenant: &str,
+        call: Call,
+    ) -> Result<Response, A2aError> {
+        self.negotiate(parts)?;
+        let path = Path { tenant };
+        match call {
+            Call::Send => {
+                let request: SendMessageRequest = self.body(parts, body).await?;
+                path.check(&request.tenant)?;
+                let sent = self
+                    .send(Send {
+                        caller,
+                        request,
+                        client_id: None,
+                    })
+                    .await?;
+                respond(parts, &sent)
+            }
+            Call::Stream => {
+                refuse_resume(parts)?;
+                let request: SendMessageRequest = self.body(parts, body).await?;
+                path.check(&request.tenant)?;
+                self.rest_stream(
+                    self.send_streaming(Send {
+                        caller,
+                        request,
+                        client_id: None,
+                    })
+                    .await?,
+                )
+            }
+            Call::Get(id) => {
+                let mut request: GetTaskRequest = query(parts)?;
+                path.check(&request.tenant)?;
+                request.id = id;
+                respond(parts, &self.get(&caller, request).await?)
+            }
+            Call::List => {
+                let request: ListTasksRequest = query(parts)?;
+                path.check(&request.tenant)?;
+                respond(parts, &self.list(&caller, request).await?)
+            }
+            Call::Cancel(id) => {
+                let mut request: CancelTaskRequest = self.body(parts, body).await?;
+                path.check(&request.tenant)?;
+                request.id = same_id(&id, &request.id)?;
+                respond(parts, &self.cancel(caller, request).await?)
+            }
+            Call::Subscribe(id) => {
+                let mut request: SubscribeToTaskRequest = self.body(parts, body).await?;
+                path.check(&request.tenant)?;
+                request.id = same_id(&id, &request.id)?;
+                let after = last_event_id(&parts.headers)?;
+                self.rest_stream(self.subscribe(&caller, request, after).await?)
+            }
+            Call::CreatePushConfig(_)
+            | Call::ListPushConfigs(_)
+            | Call::GetPushConfig(..)
+            | Call::DeletePushConfig(..) => respond(parts, &self.push_config()?),
+            Call::ExtendedCard => respond(parts, &self.extended_card(&caller)?),
+        }
+    }
+
+    /// Reads a request from the body; an empty body is an empty object.
+    async fn body<T: DeserializeOwned>(&self, parts: &Parts, body: Body) -> Result<T, A2aError> {
+        let bytes = read_body(&parts.headers, body, self.options.max_body_bytes).await?;
+        if bytes.is_empty() {
+            return types::from_slice(b"{}");
+        }
+        check_content_type(&parts.headers)?;
+        types::from_slice(&bytes)
+    }
+
+    fn rest_stream(&self, feed: Feed) -> Result<Response, A2aError> {
+        stream::response(feed, RestFrames(self.options.error_map), &self.options)
+    }
+}
+
+/// What the path says beside the operation.
+struct Path<'a> {
+    tenant: &'a str,
+}
+
+impl Path<'_> {
+    /// Path and request may both name the tenant, but only the same.
+    fn check(&self, tenant: &str) -> Result<(), A2aError> {
+        if tenant.is_empty() || self.tenant.is_empty() || tenant == self.tenant {
+            return Ok(());
+        }
+        Err(A2aError::invalid_param(
+            "tenant",
+            "the path names another tenant",
+        ))
+    }
+}
+
+/// Path and body may both name the task, but only the same.
+fn same_id(path: &str, body: &str) -> Result<String, A2aError> {
+    if body.is_empty() || body == path {
+        return Ok(path.to_owned());
+    }
+    Err(A2aError::invalid_param("id", "the path names another task"))
+}
+
+/// Reads a request from the query string. What is for the version negotiation is no field.
+pub(super) fn query<T: DeserializeOwned>(parts: &Parts) -> Result<T, A2aError> {
+    let pairs = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes());
+    types::from_query(pairs.map(|(name, value): (Cow<'_, str>, Cow<'_, str>)| (name, value)))
+}
+
+/// A result, in the media type that the client speaks.
+pub(super) fn respond(parts: &Parts, result: &impl Serialize) -> Result<Response, A2aError> {
+    let body = serde_json::to_vec(result).map_err(A2aError::internal)?;
+    Ok(json(
+        StatusCode::OK,
+        media_type(&parts.headers),
+        body.into(),
+    ))
+}
+
+fn media_type(request: &HeaderMap) -> &'static str {
+    let named = [header::ACCEPT, header::CONTENT_TYPE]
+        .into_iter()
+        .any(|name| names(request, name, A2A_JSON));
+    if named { A2A_JSON } else { JSON }
+}
+
+/// Frames whose data is the event itself.
+struct RestFrames(ErrorMap);
+
+impl Render for RestFrames {
+    fn event(&mut self, event: &LoggedEvent, frames: &mut Frames) -> Result<(), A2aError> {
+        frames.push(Some(event.seq), None, &[&event.json]);
+        Ok(())
+    }
+
+    fn error(&mut self, error: &A2aError, frames: &mut Frames) {
+        frames.push(None, Some("error"), &[&error.to_http_body(self.0)]);
+    }
+}

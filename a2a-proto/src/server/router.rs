@@ -1,0 +1,181 @@
+//! The outermost layer: one fallback that answers everything, the middleware around it, and what no binding owns:
+//! health, unknown paths, callers without credentials.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::request::Parts;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::answer::{JSON, json, rest_error, rpc_error};
+use super::cards::Shape;
+use super::route::{Miss, Route, route};
+use super::{Agent, Caller, Inner};
+use crate::error::{A2aError, ErrorMap};
+use crate::jsonrpc::Id;
+use crate::log::TaskLog;
+use crate::types::AgentCard;
+use crate::version::{self, Absent, EXTENSIONS_HEADER};
+
+pub(super) fn router<A: Agent, L: TaskLog>(inner: Arc<Inner<A, L>>) -> Router {
+    Router::new()
+        .fallback(serve::<A, L>)
+        .with_state(inner)
+        // Innermost last. A panic of ours is one failed request, not a broken connection; outside everything that
+        // could panic.
+        .layer(from_fn(catch_panics))
+        // A browser must not take an answer for something else than it says; on every answer, so outermost.
+        .layer(from_fn(no_sniffing))
+}
+
+async fn catch_panics(request: Request, next: Next) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => rest_error(
+            &A2aError::internal("a handler panicked"),
+            ErrorMap::default(),
+        ),
+    }
+}
+
+async fn no_sniffing(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    response
+}
+
+async fn serve<A: Agent, L: TaskLog>(
+    State(inner): State<Arc<Inner<A, L>>>,
+    request: Request,
+) -> Response {
+    let (parts, body) = request.into_parts();
+    let route = match route(&parts.method, parts.uri.path()) {
+        Ok(route) => route,
+        Err(Miss::NotFound) => {
+            let method = format!("{} {}", parts.method, parts.uri.path());
+            return rest_error(
+                &A2aError::MethodNotFound { method },
+                inner.options.error_map,
+            );
+        }
+        Err(Miss::Method(allowed)) => return method_not_allowed(&parts, allowed),
+    };
+    // Discovery and health come first: who asks for them has no credentials yet.
+    match route {
+        Route::Card => return inner.serve_card(Shape::Current, &parts.headers),
+        Route::LegacyCard => return inner.serve_card(Shape::Legacy, &parts.headers),
+        Route::Health => {
+            return json(
+                StatusCode::OK,
+                JSON,
+                Bytes::from_static(br#"{"status":"ok"}"#),
+            );
+        }
+        Route::Ready => return inner.ready(),
+        _ => {}
+    }
+    let is_rpc = route == Route::JsonRpc;
+    let caller = match inner.options.auth.authenticate(&parts.headers) {
+        Ok(caller) => caller,
+        Err(error) => {
+            let challenge = HeaderValue::from_static(error.challenge());
+            let error = A2aError::from(error);
+            let mut response = if is_rpc {
+                rpc_error(&Id::null(), &error)
+            } else {
+                rest_error(&error, inner.options.error_map)
+            };
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, challenge);
+            return response;
+        }
+    };
+    let activated = version::extensions(&parts.headers);
+    let mut response = match route {
+        Route::JsonRpc => inner.json_rpc(caller, &parts, body).await,
+        Route::Rest { tenant, call } => inner.rest(caller, &parts, body, &tenant, call).await,
+        Route::TaskOrSimple(id) => inner.task_or_simple(caller, &parts, id).await,
+        Route::SimpleSend => inner.simple_send(caller, &parts, body).await,
+        Route::SimpleTask(id) => inner.simple_task(caller, &parts, id).await,
+        Route::Card | Route::LegacyCard | Route::Health | Route::Ready => inner.ready(),
+    };
+    if !activated.is_empty() {
+        echo_extensions(&inner.card(), &activated, response.headers_mut());
+    }
+    response
+}
+
+fn method_not_allowed(parts: &Parts, allowed: &'static str) -> Response {
+    let method = format!("{} {}", parts.method, parts.uri.path());
+    let mut response = rest_error(&A2aError::MethodNotFound { method }, ErrorMap::default());
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+        .headers_mut()
+        .insert(header::ALLOW, HeaderValue::from_static(allowed));
+    response
+}
+
+/// Says which of the extensions that the client activated this agent has (A2A §3.2.6).
+fn echo_extensions(card: &AgentCard, activated: &[String], headers: &mut HeaderMap) {
+    let declared = |uri: &&String| {
+        card.capabilities
+            .extensions
+            .iter()
+            .any(|extension| extension.uri == **uri)
+    };
+    let list: Vec<&str> = activated
+        .iter()
+        .filter(declared)
+        .map(String::as_str)
+        .collect();
+    if let Ok(value) = HeaderValue::from_str(&list.join(", "))
+        && !list.is_empty()
+    {
+        headers.insert(EXTENSIONS_HEADER, value);
+    }
+}
+
+impl<A: Agent, L: TaskLog> Inner<A, L> {
+    fn ready(&self) -> Response {
+        if self.options.shutdown.is_cancelled() {
+            let body = Bytes::from_static(br#"{"status":"stopping"}"#);
+            return json(StatusCode::SERVICE_UNAVAILABLE, JSON, body);
+        }
+        json(
+            StatusCode::OK,
+            JSON,
+            Bytes::from_static(br#"{"status":"ready"}"#),
+        )
+    }
+
+    /// What every call of 1.0 must get right before anything else: version and required extensions.
+    pub(super) fn negotiate(&self, parts: &Parts) -> Result<(), A2aError> {
+        let absent = if self.options.strict_version {
+            Absent::Strict
+        } else {
+            Absent::Lenient
+        };
+        let requested = version::requested(&parts.headers, parts.uri.query());
+        version::check(requested.as_deref(), absent)?;
+        self.check_extensions(parts)
+    }
+
+    pub(super) fn check_extensions(&self, parts: &Parts) -> Result<(), A2aError> {
+        version::check_extensions(&self.card(), &version::extensions(&parts.headers))
+    }
+
+    /// Who calls, for logs.
+    pub(super) fn trace(caller: &Caller, operation: &str) {
+        tracing::debug!(caller = caller.subject.as_ref(), operation, "call");
+    }
+}

@@ -1,0 +1,257 @@
+//! The simple dialect on the wire: `POST /tasks/send`, answered by events or, when the client asks for JSON, by the
+//! finished task; `GET /tasks/{id}`, and its unambiguous twin under `/legacy`. Objects and frames come from
+//! [`crate::dialect::simple`]; here is who gets which.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header;
+use http::request::Parts;
+
+use super::answer::{JSON, check_content_type, names, read_body, rest_error};
+use super::dispatch::{Feed, First, Send, log_error};
+use super::route::Call;
+use super::stream::{self, Render};
+use super::view::SentView;
+use super::{Agent, Caller, Inner, rest};
+use crate::dialect::simple::{self, SimpleStream};
+use crate::error::{A2aError, ErrorMap};
+use crate::log::{LogTask, LoggedEvent, TaskLog};
+use crate::sse::{Frames, last_event_id};
+use crate::types::{Message, StreamResponse, SubscribeToTaskRequest, Task, TaskState, TaskStatus};
+use crate::version;
+
+const EVENT_STREAM: &str = "text/event-stream";
+
+impl<A: Agent, L: TaskLog> Inner<A, L> {
+    /// `POST /tasks/send`.
+    pub(super) async fn simple_send(
+        self: &Arc<Self>,
+        caller: Caller,
+        parts: &Parts,
+        body: Body,
+    ) -> Response {
+        let answer = self.try_simple_send(caller, parts, body).await;
+        answer.unwrap_or_else(|error| rest_error(&error, self.options.error_map))
+    }
+
+    async fn try_simple_send(
+        self: &Arc<Self>,
+        caller: Caller,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<Response, A2aError> {
+        self.negotiate_simple(parts)?;
+        check_content_type(&parts.headers)?;
+        let body = read_body(&parts.headers, body, self.options.max_body_bytes).await?;
+        let (client_id, mut request) = simple::read_send(&body, self.options.ids.next())?;
+        let known = self
+            .log
+            .alias(&caller.subject, &client_id)
+            .await
+            .map_err(log_error)?;
+        let after = last_event_id(&parts.headers)?;
+        if let (Some(task_id), Some(_)) = (&known, after) {
+            // The same request again, with the last event seen: the client reconnects, so the message is not sent again.
+            return self
+                .simple_stream(&caller, task_id, &client_id, after)
+                .await;
+        }
+        let wants_stream = self.card().capabilities.streaming == Some(true)
+            && (names(&parts.headers, header::ACCEPT, EVENT_STREAM)
+                || !names(&parts.headers, header::ACCEPT, JSON));
+        request.message.task_id = known.clone().unwrap_or_default();
+        let client = client_id.clone();
+        let send = Send {
+            caller,
+            request,
+            client_id: Some(client_id).filter(|_| known.is_none()),
+        };
+        if wants_stream {
+            let feed = self.send_streaming(send).await?;
+            return stream::response(
+                feed,
+                SimpleFrames::new(&client, None, self.options.error_map),
+                &self.options,
+            );
+        }
+        let task = match self.send(send).await? {
+            SentView::Task(view) => view.to_task(),
+            // This dialect knows tasks only.
+            SentView::Message(reply) => reply_as_task(reply),
+        };
+        rest::respond(parts, &simple::task(&task, &client))
+    }
+
+    /// `GET /tasks/{id}`: 1.0, unless the client names no version and the task was made in the simple dialect.
+    pub(super) async fn task_or_simple(
+        self: &Arc<Self>,
+        caller: Caller,
+        parts: &Parts,
+        id: String,
+    ) -> Response {
+        if version::requested(&parts.headers, parts.uri.query()).is_none() {
+            match self.simple_id(&caller, &id).await {
+                Ok(Some((task, client_id))) => {
+                    return self.simple_get(caller, parts, &task, &client_id).await;
+                }
+                Ok(None) => {}
+                Err(error) => return rest_error(&error, self.options.error_map),
+            }
+        }
+        self.rest(caller, parts, Body::empty(), "", Call::Get(id))
+            .await
+    }
+
+    /// `GET /legacy/tasks/{id}`: by the client's id or the server's.
+    pub(super) async fn simple_task(
+        self: &Arc<Self>,
+        caller: Caller,
+        parts: &Parts,
+        id: String,
+    ) -> Response {
+        let found = match self.simple_id(&caller, &id).await {
+            Ok(None) => self.open(&caller, &id).await.map(|task| (task, id)),
+            Ok(Some(found)) => Ok(found),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok((task, client_id)) => self.simple_get(caller, parts, &task, &client_id).await,
+            Err(error) => rest_error(&error, self.options.error_map),
+        }
+    }
+
+    async fn simple_get(
+        self: &Arc<Self>,
+        caller: Caller,
+        parts: &Parts,
+        task: &LogTask,
+        client_id: &str,
+    ) -> Response {
+        let answer = async {
+            self.negotiate_simple(parts)?;
+            if names(&parts.headers, header::ACCEPT, EVENT_STREAM) {
+                let after = last_event_id(&parts.headers)?;
+                return self
+                    .simple_stream(&caller, task.id(), client_id, after)
+                    .await;
+            }
+            rest::respond(parts, &simple::task(&task.snapshot().task, client_id))
+        };
+        answer
+            .await
+            .unwrap_or_else(|error| rest_error(&error, self.options.error_map))
+    }
+
+    /// Follows a task. One that has ended is shown once more, which is what a simple client means by asking.
+    async fn simple_stream(
+        &self,
+        caller: &Caller,
+        task_id: &str,
+        client_id: &str,
+        after: Option<u64>,
+    ) -> Result<Response, A2aError> {
+        let task = self.open(caller, task_id).await?;
+        let feed = if after.is_none() && task.state().is_terminal() {
+            let permit = self.stream_permit()?;
+            Feed {
+                first: First::Snapshot(task.snapshot()),
+                rest: None,
+                permit,
+            }
+        } else {
+            let request = SubscribeToTaskRequest {
+                id: task_id.to_owned(),
+                ..SubscribeToTaskRequest::default()
+            };
+            self.subscribe(caller, request, after).await?
+        };
+        let seen = after.map(|_| task.snapshot().task);
+        stream::response(
+            feed,
+            SimpleFrames::new(client_id, seen.as_deref(), self.options.error_map),
+            &self.options,
+        )
+    }
+
+    /// The task that the client means, if it was made in the simple dialect, and its id there.
+    async fn simple_id(
+        &self,
+        caller: &Caller,
+        id: &str,
+    ) -> Result<Option<(LogTask, String)>, A2aError> {
+        match self.open(caller, id).await {
+            Ok(task) => {
+                let client_id = task.client_id().map(str::to_owned);
+                return Ok(client_id.map(|client_id| (task, client_id)));
+            }
+            Err(A2aError::TaskNotFound { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        match self
+            .log
+            .alias(&caller.subject, id)
+            .await
+            .map_err(log_error)?
+        {
+            Some(task_id) => Ok(Some((self.open(caller, &task_id).await?, id.to_owned()))),
+            None => Ok(None),
+        }
+    }
+
+    /// Who speaks this dialect names no version, or an old one; a version that nobody speaks is refused here too.
+    fn negotiate_simple(&self, parts: &Parts) -> Result<(), A2aError> {
+        match version::requested(&parts.headers, parts.uri.query()).as_deref() {
+            None | Some("0.1") => {}
+            Some(version) => version::check(Some(version), version::Absent::Lenient)?,
+        }
+        self.check_extensions(parts)
+    }
+}
+
+fn reply_as_task(reply: Message) -> Task {
+    Task {
+        context_id: reply.context_id.clone(),
+        status: TaskStatus {
+            state: TaskState::Completed,
+            message: Some(reply),
+            timestamp: None,
+        },
+        ..Task::default()
+    }
+}
+
+/// Frames named `task.status`, `task.message` and `task.artifact`.
+struct SimpleFrames {
+    stream: SimpleStream,
+    error_map: ErrorMap,
+}
+
+impl SimpleFrames {
+    fn new(client_id: &str, seen: Option<&Task>, error_map: ErrorMap) -> Self {
+        let stream = SimpleStream::new(client_id);
+        Self {
+            stream: seen.map_or_else(|| SimpleStream::new(client_id), |task| stream.resumed(task)),
+            error_map,
+        }
+    }
+}
+
+impl Render for SimpleFrames {
+    fn event(&mut self, event: &LoggedEvent, frames: &mut Frames) -> Result<(), A2aError> {
+        let object: StreamResponse = event.event().map_err(log_error)?;
+        let parts = self.stream.frames(&object);
+        let last = parts.len();
+        for (index, part) in (1..).zip(&parts) {
+            // A client that got only some of an event's frames has not seen the event.
+            let id = (index == last).then_some(event.seq);
+            frames.push(id, Some(part.event), &[&part.data]);
+        }
+        Ok(())
+    }
+
+    fn error(&mut self, error: &A2aError, frames: &mut Frames) {
+        frames.push(None, Some("error"), &[&error.to_http_body(self.error_map)]);
+    }
+}
