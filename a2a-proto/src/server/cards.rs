@@ -18,6 +18,7 @@ const FRESH: Duration = Duration::from_secs(1);
 
 pub(super) struct Cards {
     clock: Arc<dyn Clock>,
+    max_age: Duration,
     cached: Mutex<Option<Cached>>,
 }
 
@@ -38,29 +39,27 @@ pub(super) enum Shape {
 }
 
 impl Cards {
-    pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
+    pub(super) fn new(clock: Arc<dyn Clock>, max_age: Duration) -> Self {
         Self {
             clock,
+            max_age,
             cached: Mutex::default(),
         }
     }
 
-    /// Runs `look` on the cached card, asking the agent for the present one when the copy is older than `max_age`.
+    /// Runs `look` on the cached card, asking the agent for the present one when the copy is older than `fresh`.
     fn with<T>(
         &self,
-        max_age: Duration,
+        fresh: Duration,
         ask: impl FnOnce() -> AgentCard,
         look: impl FnOnce(&Cached) -> T,
     ) -> T {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(there) = cached
-            .as_mut()
-            .filter(|there| there.seen.elapsed() < max_age)
-        {
+        if let Some(there) = cached.as_mut().filter(|there| there.seen.elapsed() < fresh) {
             return look(there);
         }
         let card = ask();
-        let fresh = match cached.take() {
+        let present = match cached.take() {
             // Serialized once, as long as it stays the same.
             Some(there) if *there.card == card => Cached {
                 seen: Instant::now(),
@@ -69,14 +68,14 @@ impl Cards {
             _ => {
                 let now = self.clock.now();
                 Cached {
-                    current: ServedCard::new(&card::hybrid(&card), now),
-                    legacy: ServedCard::new(&card::legacy(&card), now),
+                    current: ServedCard::new(&card::hybrid(&card), now, self.max_age),
+                    legacy: ServedCard::new(&card::legacy(&card), now, self.max_age),
                     seen: Instant::now(),
                     card: Arc::new(card),
                 }
             }
         };
-        look(cached.insert(fresh))
+        look(cached.insert(present))
     }
 }
 

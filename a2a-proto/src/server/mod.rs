@@ -67,7 +67,7 @@ pub struct Recovered {
 impl<A: Agent, L: TaskLog> Server<A, L> {
     /// Serves `agent`, storing in `log`.
     pub fn new(agent: Arc<A>, log: Arc<L>, options: ServerOptions) -> Self {
-        let cards = Cards::new(Arc::clone(&options.clock));
+        let cards = Cards::new(Arc::clone(&options.clock), options.card_max_age);
         let streams = Arc::new(Semaphore::new(
             options.max_streams.min(Semaphore::MAX_PERMITS),
         ));

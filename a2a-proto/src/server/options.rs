@@ -38,6 +38,8 @@ pub struct ServerOptions {
     pub max_streams: usize,
     /// How long an agent may take to stop before the client is told that it did not.
     pub cancel_timeout: Duration,
+    /// For how long clients may use the card without asking again.
+    pub card_max_age: Duration,
 }
 
 impl ServerOptions {
@@ -58,6 +60,7 @@ impl ServerOptions {
             keep_alive: Duration::from_secs(15),
             max_streams: 4096,
             cancel_timeout: Duration::from_secs(30),
+            card_max_age: Duration::from_secs(60),
         }
     }
 }
@@ -72,6 +75,7 @@ impl fmt::Debug for ServerOptions {
             .field("keep_alive", &self.keep_alive)
             .field("max_streams", &self.max_streams)
             .field("cancel_timeout", &self.cancel_timeout)
+            .field("card_max_age", &self.card_max_age)
             .finish_non_exhaustive()
     }
 }

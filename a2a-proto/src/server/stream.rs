@@ -94,9 +94,11 @@ impl<R: Render> Pump<R> {
             self.render(std::slice::from_ref(first));
         }
         // What is there already goes out at once, and together.
-        match self.rest.as_mut()?.ready().await {
-            Ok(events) => self.render(&events),
-            Err(error) => self.fail(error),
+        if let Some(rest) = &mut self.rest {
+            match rest.ready().await {
+                Ok(events) => self.render(&events),
+                Err(error) => self.fail(error),
+            }
         }
         if !self.frames.is_empty() {
             return Some(self.frames.take());

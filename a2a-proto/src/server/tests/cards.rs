@@ -1,0 +1,101 @@
+//! CARD-DISC, CARD-PROTO, CARD-STRUCT, CARD-EXT, CARD-CACHE: discovery.
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn card_disc_001_and_struct_001_both_paths_serve_a_complete_card() {
+    let server = Running::start().await;
+    let reply = server.get("/.well-known/agent-card.json").await;
+    assert_eq!(
+        (reply.status, reply.header("content-type")),
+        (200, Some("application/json"))
+    );
+    assert_eq!(reply.header("access-control-allow-origin"), Some("*"));
+    let card = reply.json();
+    for required in [
+        "name",
+        "description",
+        "version",
+        "supportedInterfaces",
+        "capabilities",
+        "defaultInputModes",
+        "defaultOutputModes",
+        "skills",
+    ] {
+        assert!(card.get(required).is_some(), "{required}");
+    }
+    let bindings: Vec<_> = card["supportedInterfaces"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["protocolBinding"])
+        .collect();
+    assert_eq!(bindings, ["JSONRPC", "HTTP+JSON"]);
+    assert!(
+        card["supportedInterfaces"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|it| it["protocolVersion"] == "1.0")
+    );
+    assert_eq!(card["capabilities"]["streaming"], true);
+    let old = server.get("/.well-known/agent.json").await.json();
+    assert_eq!(
+        (&old["name"], &old["url"]),
+        (&json!("tester"), &json!("http://127.0.0.1/"))
+    );
+    assert_eq!(old["skills"][0]["name"], "Test");
+    assert_eq!(old["capabilities"]["streaming"], true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn card_ext_001_extensions_are_declared() {
+    let server = Running::with(|_, agent| agent.require_extension("urn:x")).await;
+    let card = server.get("/.well-known/agent-card.json").await.json();
+    assert_eq!(
+        card["capabilities"]["extensions"],
+        json!([{"uri": "urn:x", "required": true}])
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn card_cache_001_to_003_validators_and_304_until_the_card_changes() {
+    let server = Running::start().await;
+    for path in ["/.well-known/agent-card.json", "/.well-known/agent.json"] {
+        let first = server.get(path).await;
+        let etag = first.header("etag").unwrap().to_owned();
+        let modified = first.header("last-modified").unwrap().to_owned();
+        assert!(first.header("cache-control").unwrap().contains("max-age="));
+        assert_eq!(server.get(path).await.header("etag"), Some(etag.as_str()));
+        for header in [
+            ("if-none-match", etag.as_str()),
+            ("if-none-match", "*"),
+            ("if-modified-since", modified.as_str()),
+        ] {
+            let again = server.send("GET", path, &[header], b"").await;
+            assert_eq!(
+                (again.status, again.body.len(), again.header("etag")),
+                (304, 0, Some(etag.as_str())),
+                "{header:?}"
+            );
+        }
+        assert_eq!(
+            server
+                .send("GET", path, &[("if-none-match", "\"other\"")], b"")
+                .await
+                .status,
+            200
+        );
+        let head = server.send("HEAD", path, &[], b"").await;
+        assert_eq!(
+            (head.status, head.body.len(), head.header("etag")),
+            (200, 0, Some(etag.as_str()))
+        );
+        server.agent.change_card(|card| card.version.push('x'));
+        let changed = server
+            .send("GET", path, &[("if-none-match", &etag)], b"")
+            .await;
+        assert_eq!(changed.status, 200);
+        assert_ne!(changed.header("etag"), Some(etag.as_str()));
+    }
+}
