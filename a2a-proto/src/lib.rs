@@ -31,6 +31,88 @@
 //! assert_eq!(error.to_string(), "invalid parameters: message.parts[0].text: expected a string, found integer");
 //! # Ok::<(), a2a_proto::error::A2aError>(())
 //! ```
+//!
+//! # An agent and its client
+//!
+//! An agent gets one call per message and reports through `Updates`; a status is stored when the call comes back,
+//! and only then seen by anybody. The client finds the agent by its card and follows the stream: were the connection cut
+//! here, it would go on after the last event.
+//!
+#![cfg_attr(all(feature = "client", feature = "server"), doc = "```")]
+#![cfg_attr(not(all(feature = "client", feature = "server")), doc = "```ignore")]
+//! use std::sync::Arc;
+//!
+//! use a2a_proto::client::{Client, ClientOptions, HttpOptions, http_client};
+//! use a2a_proto::log::MemoryLog;
+//! use a2a_proto::server::{Agent, AgentError, AnyCaller, CancelTarget, Server, ServerOptions, Turn, Updates};
+//! use a2a_proto::types::{
+//!     AgentCapabilities, AgentCard, AgentInterface, Artifact, Message, Part, SendMessageRequest, Task, TaskState,
+//! };
+//! use futures_util::StreamExt as _;
+//!
+//! struct Echo {
+//!     url: String,
+//! }
+//!
+//! impl Agent for Echo {
+//!     fn card(&self) -> AgentCard {
+//!         AgentCard {
+//!             name: "echo".into(),
+//!             version: "1.0.0".into(),
+//!             supported_interfaces: vec![AgentInterface {
+//!                 url: self.url.clone(),
+//!                 protocol_binding: "JSONRPC".into(),
+//!                 protocol_version: "1.0".into(),
+//!                 ..AgentInterface::default()
+//!             }],
+//!             capabilities: AgentCapabilities { streaming: Some(true), ..AgentCapabilities::default() },
+//!             default_input_modes: vec!["text/plain".into()],
+//!             default_output_modes: vec!["text/plain".into()],
+//!             ..AgentCard::default()
+//!         }
+//!     }
+//!
+//!     async fn execute(&self, turn: Turn, updates: Updates) -> Result<(), AgentError> {
+//!         let gone = |error| AgentError::because("cannot update the task", error);
+//!         updates.status(TaskState::Working, None).await.map_err(gone)?;
+//!         let echo = Artifact::new("echo", vec![Part::text(turn.message.text())]);
+//!         updates.artifact(echo, false, true).await.map_err(gone)?;
+//!         updates.status(TaskState::Completed, None).await.map_err(gone)?;
+//!         Ok(())
+//!     }
+//!
+//!     async fn cancel(&self, _target: &CancelTarget) -> Result<(), AgentError> {
+//!         Ok(()) // nothing runs on after `execute`
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // The server. `AnyCaller` is for an address that nobody else can reach.
+//! let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+//! let url = format!("http://{}/", listener.local_addr()?);
+//! let options = ServerOptions::new(Arc::new(AnyCaller));
+//! let tracker = options.tracker.clone();
+//! let server = Server::new(Arc::new(Echo { url: url.clone() }), Arc::new(MemoryLog::new()?), options);
+//! let router = server.router();
+//! tracker.spawn(async move { axum::serve(listener, router).await });
+//!
+//! // The client.
+//! let options = ClientOptions::new(http_client(&HttpOptions::default())?);
+//! let client = Client::discover(&url.parse()?, options).await?;
+//! let mut events = client.stream(SendMessageRequest {
+//!     message: Message::user("m-1", vec![Part::text("hello")]),
+//!     ..SendMessageRequest::default()
+//! });
+//! let mut task = Task::default();
+//! while let Some(event) = events.next().await {
+//!     task.apply(&event?.event);
+//! }
+//! assert_eq!(task.status.state, TaskState::Completed);
+//! assert_eq!(task.artifacts[0].parts, [Part::text("hello")]);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod activity;
 #[cfg(feature = "auth")]
