@@ -12,17 +12,19 @@ use std::time::Duration;
 
 use a2a_proto::auth::{Claims, JwtVerifier, Signer};
 use a2a_proto::client::{
-    Client, ClientError, ClientOptions, EventStream, HttpOptions, StaticToken, StreamEvent, http_client,
+    Client, ClientError, ClientOptions, EventStream, HttpOptions, StaticToken, StreamEvent,
+    http_client,
 };
 use a2a_proto::clock::{Clock, SystemClock};
 use a2a_proto::error::A2aError;
 use a2a_proto::log::{MemoryLog, SqliteLog, TaskLog};
 use a2a_proto::server::{
-    Agent, AgentError, AnyCaller, Authenticator, CancelTarget, Server, ServerOptions, Turn, UpdateError, Updates,
+    Agent, AgentError, AnyCaller, Authenticator, CancelTarget, Server, ServerOptions, Turn,
+    UpdateError, Updates,
 };
 use a2a_proto::types::{
-    AgentCapabilities, AgentCard, AgentInterface, Artifact, ListTasksRequest, Message, Part, SendMessageRequest,
-    SendMessageResponse, StreamResponse, Task, TaskState,
+    AgentCapabilities, AgentCard, AgentInterface, Artifact, ListTasksRequest, Message, Part,
+    SendMessageRequest, SendMessageResponse, StreamResponse, Task, TaskState,
 };
 use futures_util::StreamExt as _;
 use pretty_assertions::assert_eq;
@@ -47,18 +49,32 @@ impl Agent for Counter {
     async fn execute(&self, turn: Turn, updates: Updates) -> Result<(), AgentError> {
         let text = turn.message.text();
         if text == "wait" {
-            updates.status(TaskState::Working, None).await.map_err(gave_up)?;
+            updates
+                .status(TaskState::Working, None)
+                .await
+                .map_err(gave_up)?;
             turn.cancelled.cancelled().await;
             return Ok(());
         }
-        let count: usize = text.parse().map_err(|error| AgentError::because("that is no number", error))?;
-        updates.status(TaskState::Working, None).await.map_err(gave_up)?;
+        let count: usize = text
+            .parse()
+            .map_err(|error| AgentError::because("that is no number", error))?;
+        updates
+            .status(TaskState::Working, None)
+            .await
+            .map_err(gave_up)?;
         for number in 0..count {
             let chunk = Artifact::new("numbers", vec![Part::text(number.to_string())]);
-            updates.artifact(chunk, number > 0, number + 1 == count).await.map_err(gave_up)?;
+            updates
+                .artifact(chunk, number > 0, number + 1 == count)
+                .await
+                .map_err(gave_up)?;
         }
         let done = updates.agent_message(vec![Part::text("done")]);
-        updates.status(TaskState::Completed, Some(done)).await.map_err(gave_up)?;
+        updates
+            .status(TaskState::Completed, Some(done))
+            .await
+            .map_err(gave_up)?;
         Ok(())
     }
 
@@ -76,10 +92,19 @@ struct World {
 }
 
 impl World {
-    async fn new<L: TaskLog>(log: L, binding: &str, auth: Arc<dyn Authenticator>, cut_after: usize) -> Self {
+    async fn new<L: TaskLog>(
+        log: L,
+        binding: &str,
+        auth: Arc<dyn Authenticator>,
+        cut_after: usize,
+    ) -> Self {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
-        let url = proxy(listener.local_addr().unwrap().port(), cut_after, Arc::clone(&connections));
+        let url = proxy(
+            listener.local_addr().unwrap().port(),
+            cut_after,
+            Arc::clone(&connections),
+        );
         let interface = AgentInterface {
             url: url.to_string(),
             protocol_binding: binding.to_owned(),
@@ -90,16 +115,28 @@ impl World {
             name: "counter".to_owned(),
             version: "1".to_owned(),
             supported_interfaces: vec![interface],
-            capabilities: AgentCapabilities { streaming: Some(true), ..AgentCapabilities::default() },
+            capabilities: AgentCapabilities {
+                streaming: Some(true),
+                ..AgentCapabilities::default()
+            },
             default_input_modes: vec!["text/plain".to_owned()],
             ..AgentCard::default()
         };
-        let options = ServerOptions { keep_alive: Duration::from_millis(20), ..ServerOptions::new(auth) };
+        let options = ServerOptions {
+            keep_alive: Duration::from_millis(20),
+            ..ServerOptions::new(auth)
+        };
         let (shutdown, tracker) = (options.shutdown.clone(), options.tracker.clone());
         let server = Server::new(Arc::new(Counter { card }), Arc::new(log), options);
-        let serve = axum::serve(listener, server.router()).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+        let serve = axum::serve(listener, server.router())
+            .with_graceful_shutdown(shutdown.clone().cancelled_owned());
         tracker.spawn(async move { serve.await.unwrap() });
-        Self { url, shutdown, tracker, connections }
+        Self {
+            url,
+            shutdown,
+            tracker,
+            connections,
+        }
     }
 
     async fn client(&self, options: ClientOptions) -> Client {
@@ -121,9 +158,15 @@ fn proxy(port: u16, cut_after: usize, connections: Arc<AtomicUsize>) -> Url {
     let url = Url::parse(&format!("http://{}/", listener.local_addr().unwrap())).unwrap();
     thread::spawn(move || {
         for client in listener.incoming() {
-            let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", port))) else { return };
+            let (Ok(client), Ok(server)) = (client, TcpStream::connect(("127.0.0.1", port))) else {
+                return;
+            };
             let nth = connections.fetch_add(1, Ordering::SeqCst);
-            let budget = if cut_after == 0 { usize::MAX } else { cut_after + 131 * nth };
+            let budget = if cut_after == 0 {
+                usize::MAX
+            } else {
+                cut_after + 131 * nth
+            };
             let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
             thread::spawn(move || pass_on(from, to, usize::MAX));
             thread::spawn(move || pass_on(server, client, budget));
@@ -157,11 +200,17 @@ fn options() -> ClientOptions {
 
 fn message(text: &str) -> SendMessageRequest {
     let message = Message::user("m-1", vec![Part::text(text)]);
-    SendMessageRequest { message, ..SendMessageRequest::default() }
+    SendMessageRequest {
+        message,
+        ..SendMessageRequest::default()
+    }
 }
 
 async fn collect(stream: EventStream) -> Vec<StreamEvent> {
-    stream.map(|event| event.unwrap_or_else(|error| panic!("{error:?}"))).collect().await
+    stream
+        .map(|event| event.unwrap_or_else(|error| panic!("{error:?}")))
+        .collect()
+        .await
 }
 
 fn check_count(events: &[StreamEvent], count: usize) {
@@ -172,7 +221,11 @@ fn check_count(events: &[StreamEvent], count: usize) {
     for event in events {
         task.apply(&event.event);
     }
-    let numbers: Vec<_> = task.artifacts[0].parts.iter().filter_map(Part::as_text).collect();
+    let numbers: Vec<_> = task.artifacts[0]
+        .parts
+        .iter()
+        .filter_map(Part::as_text)
+        .collect();
     let expected: Vec<_> = (0..count).map(|number| number.to_string()).collect();
     assert_eq!(numbers, expected);
     assert_eq!(task.status.state, TaskState::Completed);
@@ -186,7 +239,10 @@ async fn count_through_cuts<L: TaskLog>(log: L, binding: &str) {
     let events = collect(client.stream(message(&COUNT.to_string()))).await;
     check_count(&events, COUNT);
     let connections = world.connections.load(Ordering::SeqCst);
-    assert!(connections > 5, "only {connections} connections: nothing was cut");
+    assert!(
+        connections > 5,
+        "only {connections} connections: nothing was cut"
+    );
     world.stop().await;
 }
 
@@ -198,7 +254,11 @@ async fn json_rpc_streams_survive_cuts() {
 #[tokio::test]
 async fn http_json_streams_survive_cuts_over_sqlite() {
     let folder = tempfile::tempdir().unwrap();
-    count_through_cuts(SqliteLog::open(folder.path().join("log.db")).unwrap(), "HTTP+JSON").await;
+    count_through_cuts(
+        SqliteLog::open(folder.path().join("log.db")).unwrap(),
+        "HTTP+JSON",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -206,7 +266,9 @@ async fn every_operation_works_in_both_bindings() {
     for binding in ["JSONRPC", "HTTP+JSON"] {
         let world = World::new(MemoryLog::new().unwrap(), binding, Arc::new(AnyCaller), 0).await;
         let client = world.client(options()).await;
-        let SendMessageResponse::Task(counted) = client.send(&message("3")).await.unwrap() else { panic!("a task") };
+        let SendMessageResponse::Task(counted) = client.send(&message("3")).await.unwrap() else {
+            panic!("a task")
+        };
         assert_eq!(counted.status.state, TaskState::Completed);
         assert_eq!(client.get(&counted.id, Some(0)).await.unwrap().history, []);
 
@@ -217,7 +279,10 @@ async fn every_operation_works_in_both_bindings() {
         }
         let mut second = client.subscribe(&waiting.id, None);
         let first = second.next().await.unwrap().unwrap();
-        assert!(matches!(first.event, StreamResponse::Task(ref task) if task.id == waiting.id), "{first:?}");
+        assert!(
+            matches!(first.event, StreamResponse::Task(ref task) if task.id == waiting.id),
+            "{first:?}"
+        );
         let canceled = client.cancel(&waiting.id).await.unwrap();
         assert_eq!(canceled.status.state, TaskState::Canceled);
         for stream in [stream, second] {
@@ -225,19 +290,47 @@ async fn every_operation_works_in_both_bindings() {
             assert_eq!(last.event.state(), Some(TaskState::Canceled), "{binding}");
         }
 
-        let list = client.list(&ListTasksRequest { page_size: Some(1), ..ListTasksRequest::default() }).await.unwrap();
-        assert_eq!((list.tasks.len(), list.total_size, list.page_size), (1, 2, 1));
+        let list = client
+            .list(&ListTasksRequest {
+                page_size: Some(1),
+                ..ListTasksRequest::default()
+            })
+            .await
+            .unwrap();
+        assert_eq!(
+            (list.tasks.len(), list.total_size, list.page_size),
+            (1, 2, 1)
+        );
         assert!(!list.next_page_token.is_empty());
 
         for (error, code) in [
             (client.get("nothing", None).await.unwrap_err(), -32001),
             (client.cancel(&counted.id).await.unwrap_err(), -32002),
-            (client.send(&SendMessageRequest::default()).await.unwrap_err(), -32602),
-            (collect_error(client.subscribe("nothing", None)).await, -32001),
-            (collect_error(client.subscribe(&counted.id, None)).await, -32004),
-            (collect_error(client.subscribe(&counted.id, Some(1_000_000))).await, -32602),
+            (
+                client
+                    .send(&SendMessageRequest::default())
+                    .await
+                    .unwrap_err(),
+                -32602,
+            ),
+            (
+                collect_error(client.subscribe("nothing", None)).await,
+                -32001,
+            ),
+            (
+                collect_error(client.subscribe(&counted.id, None)).await,
+                -32004,
+            ),
+            (
+                collect_error(client.subscribe(&counted.id, Some(1_000_000))).await,
+                -32602,
+            ),
         ] {
-            assert_eq!(error.agent_error().map(A2aError::code), Some(code), "{binding}: {error:?}");
+            assert_eq!(
+                error.agent_error().map(A2aError::code),
+                Some(code),
+                "{binding}: {error:?}"
+            );
         }
         world.stop().await;
     }
@@ -272,21 +365,47 @@ async fn only_a_token_for_this_agent_is_accepted() {
     let world = World::new(MemoryLog::new().unwrap(), "JSONRPC", Arc::new(verifier), 0).await;
     let now = clock.now().as_second();
     let token = |aud: &str, sub: &str| {
-        let claims = Claims { sub: sub.into(), aud: aud.into(), iat: now, exp: now + 60, ..Claims::default() };
+        let claims = Claims {
+            sub: sub.into(),
+            aud: aud.into(),
+            iat: now,
+            exp: now + 60,
+            ..Claims::default()
+        };
         Arc::new(StaticToken::new(signer.sign(&claims).unwrap()))
     };
 
-    let ann = world.client(options().with_token(token("worker:counter", "ann"))).await;
-    let SendMessageResponse::Task(task) = ann.send(&message("1")).await.unwrap() else { panic!("a task") };
+    let ann = world
+        .client(options().with_token(token("worker:counter", "ann")))
+        .await;
+    let SendMessageResponse::Task(task) = ann.send(&message("1")).await.unwrap() else {
+        panic!("a task")
+    };
     assert!(ann.get(&task.id, None).await.is_ok());
 
-    let bob = world.client(options().with_token(token("worker:counter", "bob"))).await;
+    let bob = world
+        .client(options().with_token(token("worker:counter", "bob")))
+        .await;
     let error = bob.get(&task.id, None).await.unwrap_err();
-    assert!(matches!(error.agent_error(), Some(A2aError::TaskNotFound { .. })), "{error:?}");
+    assert!(
+        matches!(error.agent_error(), Some(A2aError::TaskNotFound { .. })),
+        "{error:?}"
+    );
 
-    for stranger in [options(), options().with_token(token("worker:other", "ann"))] {
-        let error = world.client(stranger).await.get(&task.id, None).await.unwrap_err();
-        assert!(matches!(error.agent_error(), Some(A2aError::Unauthenticated { .. })), "{error:?}");
+    for stranger in [
+        options(),
+        options().with_token(token("worker:other", "ann")),
+    ] {
+        let error = world
+            .client(stranger)
+            .await
+            .get(&task.id, None)
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error.agent_error(), Some(A2aError::Unauthenticated { .. })),
+            "{error:?}"
+        );
     }
     world.stop().await;
 }
