@@ -21,8 +21,6 @@ mod view;
 mod wire;
 mod workers;
 
-use std::io;
-
 use clap::{CommandFactory, Parser};
 use daemon::cli::Failure;
 use daemon::exit::Exit;
@@ -43,13 +41,18 @@ pub fn main() -> Exit {
             };
         }
     };
-    daemon::cli::finish(dispatch(&cli))
+    match dispatch(&cli) {
+        Err(failure) if failure.exit() == output::READER_LEFT => output::READER_LEFT,
+        result => daemon::cli::finish(result),
+    }
 }
 
 fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Completions { shell } => {
-            daemon::cli::completions(Cli::command(), *shell, &mut io::stdout().lock());
+            let mut script = Vec::new();
+            daemon::cli::completions(Cli::command(), *shell, &mut script);
+            output::bytes(&script)?;
             Ok(Exit::Ok)
         }
         Command::Man { folder } => {

@@ -25,8 +25,14 @@ pub(crate) fn note(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 
+/// The exit code of a program whose reader has left, as the shell shows it for SIGPIPE. There is nothing to be told.
+pub(crate) const READER_LEFT: Exit = Exit::Passed(128 + 13);
+
 /// A failure to write to `what`.
 pub(crate) fn failed(what: &str, error: &io::Error) -> Failure {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return Failure::new(READER_LEFT, format!("nobody reads {what} any more"));
+    }
     Failure::new(Exit::Io, format!("cannot write to {what}: {error}"))
 }
 
