@@ -22,7 +22,7 @@ demo: setup ## Run a real job through real opencode in the sandbox; the result i
 
 .PHONY: test
 test: lint ## Run every check that CI runs
-	$(CARGO) build --workspace --bins --locked
+	$(CARGO) build --workspace --bins --examples --locked
 	$(CARGO) nextest run --workspace --locked --profile ci
 	$(CARGO) test --workspace --locked --doc --quiet
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --workspace --locked --no-deps --quiet
@@ -35,7 +35,8 @@ lint: setup-test ## Check format, lints, dependencies
 
 .PHONY: bench
 bench: ## Measure our event stream against a bare handler, side by side
-	$(CARGO) run --release --locked --package e2e --bin bench
+	$(CARGO) build --release --locked --package captain --package worker --package e2e --bins
+	$(CARGO) run --release --locked --quiet --package e2e --bin bench
 
 .PHONY: build
 build: ## Build the programs, optimised

@@ -19,11 +19,11 @@ use tempfile::TempDir;
 use crate::{
     http::{self, Api},
     model::{self, Model},
-    process::{Finished, Running, command, run},
+    process::{Finished, Running, command, run, set_argument},
     programs,
     sse::Frames,
     tree,
-    wait::{SOON, until, until_true},
+    wait::{JOB, SOON, until, until_true},
 };
 
 /// What a captain is made of before it is started.
@@ -37,7 +37,7 @@ impl Default for CaptainBuilder {
     fn default() -> Self {
         Self {
             folder: tempfile::tempdir().expect("there is room for a temporary folder"),
-            args: Vec::new(),
+            args: vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()],
         }
     }
 }
@@ -52,32 +52,31 @@ impl CaptainBuilder {
             .expect("the temporary folder is writable");
         let key = key.display().to_string();
         let agent = programs::opencode().display().to_string();
-        [
-            "--agent-bin",
-            &agent,
-            "--api-provider",
-            "custom",
-            "--model",
-            "rehearsal",
-            "--base-url",
-            model.url(),
-            "--api-key-file",
-            &key,
-        ]
-        .into_iter()
-        .fold(builder, Self::arg)
+        builder
+            .arg("--agent-bin", &agent)
+            .arg("--api-provider", "custom")
+            .arg("--model", "rehearsal")
+            .arg("--base-url", model.url())
+            .arg("--api-key-file", &key)
     }
 
     /// A captain whose workers have no agent: the message itself says what happens, one directive a line (driver `scripted`).
     #[must_use]
     pub fn scripted() -> Self {
-        Self::default().arg("--driver").arg("scripted")
+        Self::default().arg("--driver", "scripted")
     }
 
-    /// Adds an argument of `captain serve`.
+    /// Adds an argument without a value.
     #[must_use]
-    pub fn arg(mut self, arg: &str) -> Self {
-        self.args.push(arg.to_owned());
+    pub fn flag(mut self, name: &str) -> Self {
+        self.args.push(name.to_owned());
+        self
+    }
+
+    /// Sets an argument of `captain serve`.
+    #[must_use]
+    pub fn arg(mut self, name: &str, value: &str) -> Self {
+        set_argument(&mut self.args, name, value);
         self
     }
 
@@ -121,7 +120,7 @@ fn state(folder: &TempDir) -> PathBuf {
 fn serve(folder: &TempDir, args: &[String]) -> Command {
     let mut command = command(&programs::captain(), folder.path());
     command
-        .args(["serve", "--listen", "127.0.0.1:0", "--state-dir"])
+        .args(["serve", "--state-dir"])
         .arg(state(folder))
         .arg("--worker-bin")
         .arg(programs::worker())
@@ -188,6 +187,33 @@ impl Captain {
         self.api.get(&format!("/jobs/{id}")).await
     }
 
+    /// Waits until `fact` holds of the job, which must not end before.
+    ///
+    /// # Panics
+    /// When the job ends, or nothing happens for long.
+    pub async fn until(&self, id: &str, what: &str, fact: impl Fn(&Value) -> bool) -> Value {
+        let job = until(
+            what,
+            JOB,
+            || self.job(id),
+            |job| fact(job) || job["terminal"] == true,
+        )
+        .await;
+        assert!(fact(&job), "the job ended before {what}: {job:#}");
+        job
+    }
+
+    /// Waits until there is a process with `marker` on its command line, which the job is to start.
+    ///
+    /// # Panics
+    /// When the job ends before.
+    pub async fn until_process(&self, id: &str, marker: &str) {
+        self.until(id, &format!("a process with {marker}"), |_| {
+            !tree::with_marker(marker).is_empty()
+        })
+        .await;
+    }
+
     /// Waits until the job has ended, and returns it.
     pub async fn wait_for_end(&self, id: &str, deadline: Duration) -> Value {
         let ended = |job: &Value| {
@@ -227,7 +253,7 @@ impl Captain {
     pub async fn file(&self, id: &str, path: &str) -> Vec<u8> {
         let answer = self
             .api
-            .get_raw(&format!("/jobs/{id}/artifacts/{path}"))
+            .get_raw(&format!("/jobs/{id}/artifacts/files/{path}"))
             .await;
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
         answer.bytes().await.expect("the file is whole").to_vec()

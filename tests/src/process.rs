@@ -35,6 +35,14 @@ pub fn command(program: &Path, home: &Path) -> Command {
     command
 }
 
+/// Sets `name value` among arguments, in place of an earlier value.
+pub(crate) fn set_argument(arguments: &mut Vec<String>, name: &str, value: &str) {
+    if let Some(at) = arguments.iter().position(|argument| argument == name) {
+        arguments.drain(at..at + 2);
+    }
+    arguments.extend([name.to_owned(), value.to_owned()]);
+}
+
 /// How a program ended.
 #[derive(Debug)]
 pub struct Finished {

@@ -1,6 +1,6 @@
 //! Where the programs under test are.
 //!
-//! Here because a test executable lies in `target/PROFILE/deps` and the binaries one folder up. Must not build anything: a
+//! Here because a test executable lies in `target/PROFILE/deps` and the binaries one folder up (the bench is one of them). Must not build anything: a
 //! missing binary is an error that says what to type.
 
 use std::path::{Path, PathBuf};
@@ -46,12 +46,13 @@ pub fn project() -> PathBuf {
 }
 
 fn built(name: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a test knows its own path");
-    let profile = test
-        .ancestors()
-        .find(|folder| folder.ends_with("deps"))
-        .and_then(Path::parent)
-        .expect("a test executable lies in target/PROFILE/deps");
+    let this = std::env::current_exe().expect("a program knows its own path");
+    let folder = this.parent().expect("a file lies in a folder");
+    let profile = if folder.ends_with("deps") {
+        folder.parent().expect("deps lies in target/PROFILE")
+    } else {
+        folder
+    };
     let path = profile.join(name);
     assert!(
         path.is_file(),

@@ -10,7 +10,12 @@ use std::{
     time::Duration,
 };
 
+use a2a_proto::{
+    auth::{Claims, Signer},
+    clock::{Clock, SystemClock},
+};
 use daemon::state::Endpoint;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -19,7 +24,7 @@ use reqwest::Method;
 use crate::{
     http::{self, Api},
     model::{self, Model},
-    process::{Finished, Running, command, run},
+    process::{Finished, Running, command, run, set_argument},
     programs,
     sse::{Frame, Frames},
     tree,
@@ -43,7 +48,7 @@ impl Default for WorkerBuilder {
         Self {
             folder,
             card,
-            args: Vec::new(),
+            args: vec!["--listen".to_owned(), "127.0.0.1:0".to_owned()],
         }
     }
 }
@@ -52,9 +57,8 @@ impl WorkerBuilder {
     /// A worker whose agent is the real opencode, asking `model`.
     #[must_use]
     pub fn opencode(model: &Model) -> Self {
-        let mut builder = Self::default()
-            .arg("--agent-bin")
-            .arg(&programs::opencode().display().to_string());
+        let agent = programs::opencode().display().to_string();
+        let mut builder = Self::default().arg("--agent-bin", &agent);
         let key = builder.folder.path().join("key");
         daemon::state::write_private(&key, model::KEY.as_bytes())
             .expect("the temporary folder is writable");
@@ -68,7 +72,7 @@ impl WorkerBuilder {
     /// A worker without an agent: the message itself says what happens, one directive a line (driver `scripted`).
     #[must_use]
     pub fn scripted() -> Self {
-        Self::default().arg("--driver").arg("scripted")
+        Self::default().arg("--driver", "scripted")
     }
 
     /// Sets a member of the card.
@@ -78,10 +82,17 @@ impl WorkerBuilder {
         self
     }
 
-    /// Adds an argument of `worker serve`.
+    /// Adds an argument without a value.
     #[must_use]
-    pub fn arg(mut self, arg: &str) -> Self {
-        self.args.push(arg.to_owned());
+    pub fn flag(mut self, name: &str) -> Self {
+        self.args.push(name.to_owned());
+        self
+    }
+
+    /// Sets an argument of `worker serve`.
+    #[must_use]
+    pub fn arg(mut self, name: &str, value: &str) -> Self {
+        set_argument(&mut self.args, name, value);
         self
     }
 
@@ -104,7 +115,7 @@ impl WorkerBuilder {
         fs::write(&card, self.card.to_string()).expect("the temporary folder is writable");
         let mut command = command(&programs::worker(), self.folder.path());
         command
-            .args(["serve", "--listen", "127.0.0.1:0", "--card"])
+            .args(["serve", "--card"])
             .arg(card)
             .arg("--state-dir")
             .arg(state(&self.folder))
@@ -214,6 +225,8 @@ impl Worker {
     pub async fn token(&self, args: &[&str]) -> String {
         let mut mint = command(&programs::worker(), self.folder.path());
         mint.arg("token")
+            .arg("--card")
+            .arg(self.folder.path().join("card.json"))
             .arg("--state-dir")
             .arg(state(&self.folder))
             .args(args);
@@ -223,6 +236,29 @@ impl Worker {
             .stdout
             .trim()
             .to_owned()
+    }
+
+    /// A token signed with the worker's own key, for whatever `aud` says, whose time is over after `seconds` (or was).
+    ///
+    /// # Panics
+    /// When the worker has no key of its own.
+    #[must_use]
+    pub fn forge(&self, aud: &str, seconds: i64) -> String {
+        let pem = daemon::state::read_secret(&state(&self.folder).join("key.pem"));
+        let signer = Signer::from_pem(&pem.expect("the worker has a key")).expect("and it is one");
+        let now = SystemClock.now().as_second();
+        let claims = Claims {
+            iss: "worker:e2e".to_owned(),
+            sub: "local".to_owned(),
+            aud: aud.to_owned(),
+            exp: now + seconds,
+            iat: now - 7200,
+            nbf: now - 7200,
+            jti: "forged".to_owned(),
+            scope: String::new(),
+        };
+        let token = signer.sign(&claims).expect("a key signs");
+        token.expose_secret().to_owned()
     }
 
     /// Every process that this worker started and that is still there, the supervisor included.
