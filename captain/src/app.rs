@@ -4,13 +4,14 @@
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use a2a_proto::clock::{Clock, Ids, SystemClock, UuidV7};
 use a2a_proto::server::{AnyCaller, Authenticator, BearerToken, Caller};
 use daemon::listen::Authentication;
-use daemon::state::{Endpoint, create_private_dir, write_private};
+use daemon::state::{Endpoint, StateError, create_private_dir, write_private};
 use daemon::tasks::{TaskKind, Tasks};
 use rustix::fs::{FlockOperation, flock};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -18,6 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::serve::serve;
 use crate::api::{ApiState, router};
 use crate::auth::{WorkerTokens, user_token};
 use crate::backend::local::{LocalBackend, LocalOptions, find_worker};
@@ -35,6 +37,8 @@ const USER: &str = "user";
 const PROVIDER_KEY_FILE: &str = "provider-key";
 /// The database, in the state folder.
 const DATABASE_FILE: &str = "captain.sqlite";
+/// Connections beside the event streams: for calls.
+const SPARE_CONNECTIONS: usize = 256;
 /// Held by the captain that uses the state folder.
 const LOCK_FILE: &str = "lock";
 
@@ -126,12 +130,15 @@ pub async fn start(
         max_body_bytes: config.limits.max_body_bytes.get(),
         stop: stop.clone(),
     });
-    let stopped = stop.clone().cancelled_owned();
-    tasks.spawn(TaskKind::Essential, "api", async move {
-        axum::serve(listener, api)
-            .with_graceful_shutdown(stopped)
-            .await
-    });
+    let connections = config.limits.max_streams.get() + SPARE_CONNECTIONS;
+    let serving = serve(
+        listener,
+        api,
+        connections,
+        tasks.tracker().clone(),
+        stop.clone(),
+    );
+    tasks.spawn(TaskKind::Essential, "api", serving);
 
     let version = env!("CARGO_PKG_VERSION");
     Endpoint::announce(&dir, &url, version)?;
@@ -174,6 +181,7 @@ fn open(config: &Config) -> Result<Files, StartError> {
         source,
     })?;
     let lock = lock(&dir)?;
+    private_file(&dir, DATABASE_FILE)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(UuidV7);
     Ok(Files {
@@ -192,12 +200,7 @@ fn lock(dir: &Path) -> Result<File, StartError> {
         path: dir.to_owned(),
         source,
     };
-    let file = File::options()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(dir.join(LOCK_FILE))
-        .map_err(failed)?;
+    let file = private_file(dir, LOCK_FILE)?;
     match flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(StartError::InUse {
@@ -205,6 +208,19 @@ fn lock(dir: &Path) -> Result<File, StartError> {
         }),
         Err(error) => Err(failed(error.into())),
     }
+}
+
+/// Opens a file that only its owner may read, and makes it where it is not there. A database passes its mode on to the
+/// files that it makes beside it.
+fn private_file(dir: &Path, name: &str) -> Result<File, StartError> {
+    let path = dir.join(name);
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(|source| StateError::Write { path, source }.into())
 }
 
 /// The agents' settings. A key of the captain's environment goes into a file for the supervisors: it must never be in

@@ -10,6 +10,7 @@ mod events;
 mod health;
 mod jobs;
 mod repo;
+pub mod serve;
 mod submit;
 #[cfg(test)]
 mod tests;

@@ -20,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::serve::serve;
 use crate::api::{ApiState, router};
 use crate::auth::WorkerTokens;
 use crate::backend::fake::FakeBackend;
@@ -140,13 +141,14 @@ pub(super) async fn world_with(change: impl FnOnce(&mut ApiState)) -> World {
     change(&mut state);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let stopped = stop.clone().cancelled_owned();
-    tasks.tracker().spawn(async move {
-        axum::serve(listener, router(state))
-            .with_graceful_shutdown(stopped)
-            .await
-            .unwrap();
-    });
+    let tracker = tasks.tracker();
+    tracker.spawn(serve(
+        listener,
+        router(state),
+        64,
+        tracker.clone(),
+        stop.clone(),
+    ));
     World {
         url,
         backend,

@@ -1,0 +1,106 @@
+//! The connections of the API: HTTP/1.1, a bound on their number, a deadline for a request's head, and an orderly end.
+//! Our own loop and not axum's, because that has neither bound nor deadline and keeps room for HTTP/2 in every
+//! connection, which a thousand open event streams pay for.
+
+use std::convert::Infallible;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service as _;
+
+/// How long a client may take to send a request's head. Also ends connections that are kept open for nothing.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
+/// Largest head of a request, in bytes; also what a connection buffers at most.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// Pause after a failed accept. It fails when the process has no file descriptors left; some come free meanwhile.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves `router` on `listener` until `stop` is cancelled. Connections run on `tracker`; they end after the answer that
+/// they are giving. At most `connections` are open; further ones wait in the system's queue.
+///
+/// # Errors
+/// None at present: what fails, fails for one connection.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    connections: usize,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+) -> io::Result<()> {
+    let room = Arc::new(Semaphore::new(connections));
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &room) => accepted,
+            () = stop.cancelled() => return Ok(()),
+        };
+        match accepted {
+            Ok((stream, permit)) => {
+                let (router, stop) = (router.clone(), stop.clone());
+                tracker.spawn(async move {
+                    let _permit = permit;
+                    connection(stream, router, stop).await;
+                });
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room)
+        .acquire_owned()
+        .await
+        .map_err(io::Error::other)?;
+    let (stream, _) = listener.accept().await?;
+    // Events are small and wanted at once.
+    stream.set_nodelay(true)?;
+    Ok((stream, permit))
+}
+
+async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+    let service = hyper::service::service_fn(move |request: Request<Incoming>| {
+        let mut router = router.clone();
+        // A router is always ready.
+        async move { answer(&mut router, request).await }
+    });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = std::pin::pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stop.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection broken off");
+    }
+}
+
+async fn answer(
+    router: &mut Router,
+    request: Request<Incoming>,
+) -> Result<Response<Body>, Infallible> {
+    router.call(request.map(Body::new)).await
+}
