@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{Feed, First, log_error};
 use crate::error::A2aError;
-use crate::log::{Expect, LogError, LogTask, NewTask, TaskLog};
+use crate::log::{Expect, LogError, LogTask, NewTask, Snapshot, TaskLog};
 use crate::server::view::{SentView, TaskView};
 use crate::server::{Acceptance, Agent, Caller, Incoming, Inner, Turn};
 use crate::types::{
@@ -26,10 +26,11 @@ pub(in crate::server) struct Send {
 
 /// What became of a message.
 enum Sent {
-    /// A turn runs; the message is in event `seq` of the task.
+    /// A turn runs; the message is in event `seq` of the task, which stood like `snapshot` before the turn ran.
     Began {
         task: LogTask,
         seq: u64,
+        snapshot: Snapshot,
     },
     Reply(Message),
 }
@@ -43,7 +44,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let configuration = send.request.configuration.clone().unwrap_or_default();
         match self.begin(send).await? {
             Sent::Reply(message) => Ok(SentView::Message(message)),
-            Sent::Began { task, seq } => {
+            Sent::Began { task, seq, .. } => {
                 if !configuration.return_immediately {
                     self.wait(&task, seq).await;
                 }
@@ -70,7 +71,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 permit,
             }),
             // A new task is its own first event.
-            Sent::Began { task, seq: 1 } => {
+            Sent::Began { task, seq: 1, .. } => {
                 let rest = Some(task.subscribe(0).map_err(log_error)?);
                 Ok(Feed {
                     first: First::Rest,
@@ -78,8 +79,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                     permit,
                 })
             }
-            Sent::Began { task, .. } => {
-                let snapshot = task.snapshot();
+            Sent::Began { task, snapshot, .. } => {
                 let rest = Some(task.subscribe(snapshot.seq).map_err(log_error)?);
                 Ok(Feed {
                     first: First::Snapshot(snapshot),
@@ -172,7 +172,11 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let stored = answer
             .await
             .unwrap_or_else(|_| Err(A2aError::internal("the start of a turn panicked")));
-        stored.map(|(task, seq)| Sent::Began { task, seq })
+        stored.map(|(task, seq, snapshot)| Sent::Began {
+            task,
+            seq,
+            snapshot,
+        })
     }
 
     async fn new_task(&self, mut incoming: Incoming, client_id: Option<String>, reply: Reply) {
@@ -210,9 +214,10 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 return;
             }
         };
-        let turn = turn(&task, incoming, &guard, false);
+        let snapshot = task.snapshot();
+        let turn = turn(&snapshot, incoming, &guard, false);
         // Whoever asked may be gone; the task is there all the same.
-        let _ = reply.send(Ok((task.clone(), 1)));
+        let _ = reply.send(Ok((task.clone(), 1, snapshot)));
         self.run(turn, task, guard).await;
     }
 
@@ -220,8 +225,10 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let guard = self.turns.begin(task.id(), &self.options.shutdown);
         match self.store_follow_up(&task, &incoming.message).await {
             Ok(seq) => {
-                let turn = turn(&task, incoming, &guard, true);
-                let _ = reply.send(Ok((task.clone(), seq)));
+                // Taken before the turn runs: a stream begins with it, and misses nothing of a quick turn.
+                let snapshot = task.snapshot();
+                let turn = turn(&snapshot, incoming, &guard, true);
+                let _ = reply.send(Ok((task.clone(), seq, snapshot)));
                 self.run(turn, task, guard).await;
             }
             Err(error) => {
@@ -288,16 +295,16 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     }
 }
 
-type Reply = oneshot::Sender<Result<(LogTask, u64), A2aError>>;
+type Reply = oneshot::Sender<Result<(LogTask, u64, Snapshot), A2aError>>;
 
 fn turn(
-    task: &LogTask,
+    snapshot: &Snapshot,
     incoming: Incoming,
     guard: &crate::server::turns::Guard,
     follow_up: bool,
 ) -> Turn {
     Turn {
-        task: task.snapshot().task,
+        task: Arc::clone(&snapshot.task),
         message: incoming.message,
         configuration: incoming.configuration,
         metadata: incoming.metadata,
