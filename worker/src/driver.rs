@@ -3,7 +3,13 @@
 //! One closed list of events for all agents; each driver translates its own protocol into it and handles that protocol's traps.
 //! Drivers know nothing of A2A and nothing of tasks. Everything they start runs in the sandbox.
 
+#[cfg(feature = "acp")]
+pub(crate) mod acp;
+#[cfg(feature = "acp")]
+pub(crate) mod opencode;
+pub(crate) mod probe;
 pub(crate) mod process;
+pub(crate) mod scripted;
 
 use std::future::Future;
 use std::pin::Pin;

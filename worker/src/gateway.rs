@@ -15,6 +15,7 @@ mod tests;
 
 use std::convert::Infallible;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -125,7 +126,7 @@ impl Gateway {
             }
             _ => {}
         }
-        let listener = UnixListener::bind(&options.socket).map_err(listen_error)?;
+        let listener = bind(&options.socket).map_err(listen_error)?;
         let meter = Arc::new(Meter::default());
         let inner = Arc::new(Inner {
             socket: options.socket.clone(),
@@ -149,11 +150,6 @@ impl Gateway {
         });
         tracker.spawn(Arc::clone(&inner).accept_loop(listener));
         Ok(Self { inner })
-    }
-
-    /// The socket's path outside the sandbox.
-    pub(crate) fn socket(&self) -> &Path {
-        &self.inner.socket
     }
 
     /// What the watchdogs read.
@@ -227,6 +223,18 @@ impl Inner {
             "this is the worker's gateway: it serves the model under /v1/ and is an HTTP proxy",
         )
     }
+}
+
+/// Binds a unix socket whose path may be longer than the 107 bytes that unix(7) allows: by way of its folder's descriptor.
+fn bind(socket: &Path) -> io::Result<UnixListener> {
+    let (Some(folder), Some(name)) = (socket.parent(), socket.file_name()) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    let folder = std::fs::File::open(folder)?;
+    let short = Path::new("/proc/self/fd")
+        .join(folder.as_raw_fd().to_string())
+        .join(name);
+    UnixListener::bind(short)
 }
 
 async fn accept(

@@ -1,15 +1,15 @@
 //! A worker: one supervisor process, one coding agent in one sandbox, one workspace, one A2A endpoint.
 //!
 //! The supervisor is trusted and the agent is not. Everything the agent says or leaves behind is bounded and never
-//! executed outside the sandbox. Only [`card`] and `cli` are for others; the rest is how the worker is built.
+//! executed outside the sandbox. Only [`card`] and [`cli`] are for others; the rest is how the worker is built.
 
-#![expect(
-    dead_code,
-    reason = "the parts are landed before the command line that uses them"
-)]
-
+mod agent;
+mod app;
 pub mod card;
+pub mod cli;
 mod driver;
 mod gateway;
+mod session;
+mod state;
 mod translate;
 mod workspace;

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashMap;
+
 use a2a_proto::activity::{Activity, PlanStatus, ToolActivity, ToolState};
 use a2a_proto::types::{Artifact, Metadata, Part};
 use bytes::Bytes;
@@ -19,6 +21,9 @@ pub(crate) const MAX_PIECE: usize = 32 * 1024;
 /// Largest tool input that an event carries; what is larger is in the workspace or nowhere that a client needs.
 const MAX_INPUT: usize = 64 * 1024;
 
+/// Open tool calls whose titles are remembered. No agent has that many.
+const MAX_TITLES: usize = 1024;
+
 /// An activity and its text for people.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Told {
@@ -26,104 +31,115 @@ pub(crate) struct Told {
     pub(crate) text: String,
 }
 
-/// What a client is told about a driver event: nothing about the end of a turn, which is a status of its own.
-pub(crate) fn activity(event: &DriverEvent) -> Vec<Told> {
-    match event {
-        DriverEvent::Text { message_id, delta } => pieces(delta)
-            .map(|piece| Told {
-                activity: Activity::Text {
-                    delta: piece.to_owned(),
-                    message_id: message_id.clone(),
-                },
-                text: piece.to_owned(),
-            })
-            .collect(),
-        DriverEvent::Thought { message_id, delta } => pieces(delta)
-            .map(|piece| Told {
-                activity: Activity::Thought {
-                    delta: piece.to_owned(),
-                    message_id: message_id.clone(),
-                },
-                text: piece.to_owned(),
-            })
-            .collect(),
-        DriverEvent::ToolStarted { id, call } => vec![tool(
-            id,
-            ToolState::Pending,
-            call,
-            "",
-            format!("{}: started", headline(id, call)),
-        )],
-        DriverEvent::ToolUpdated { id, call } => vec![tool(
-            id,
-            ToolState::Running,
-            call,
-            "",
-            format!("{}: running", headline(id, call)),
-        )],
-        DriverEvent::ToolOutput { id, delta } => pieces(delta)
-            .map(|piece| {
-                tool(
-                    id,
-                    ToolState::Running,
-                    &ToolCall::default(),
-                    piece,
-                    piece.to_owned(),
-                )
-            })
-            .collect(),
-        DriverEvent::ToolFinished { id, failed, call } => {
-            let (state, word) = if *failed {
-                (ToolState::Failed, "failed")
-            } else {
-                (ToolState::Completed, "done")
-            };
-            vec![tool(
-                id,
-                state,
-                call,
-                "",
-                format!("{}: {word}", headline(id, call)),
-            )]
+/// Tells a client what an agent does. Remembers the titles of open tool calls, since their ends come without.
+#[derive(Debug, Default)]
+pub(crate) struct Narrator {
+    titles: HashMap<String, String>,
+}
+
+impl Narrator {
+    /// What a client is told about a driver event: nothing about the end of a turn, which is a status of its own.
+    pub(crate) fn tell(&mut self, event: &DriverEvent) -> Vec<Told> {
+        match event {
+            DriverEvent::Text { message_id, delta } => pieces(delta)
+                .map(|piece| Told {
+                    activity: Activity::Text {
+                        delta: piece.to_owned(),
+                        message_id: message_id.clone(),
+                    },
+                    text: piece.to_owned(),
+                })
+                .collect(),
+            DriverEvent::Thought { message_id, delta } => pieces(delta)
+                .map(|piece| Told {
+                    activity: Activity::Thought {
+                        delta: piece.to_owned(),
+                        message_id: message_id.clone(),
+                    },
+                    text: piece.to_owned(),
+                })
+                .collect(),
+            DriverEvent::ToolStarted { id, call } => {
+                let text = format!("{}: started", self.title(id, call));
+                vec![tool(id, ToolState::Pending, call, "", text)]
+            }
+            DriverEvent::ToolUpdated { id, call } => {
+                let text = format!("{}: running", self.title(id, call));
+                vec![tool(id, ToolState::Running, call, "", text)]
+            }
+            DriverEvent::ToolOutput { id, delta } => pieces(delta)
+                .map(|piece| {
+                    tool(
+                        id,
+                        ToolState::Running,
+                        &ToolCall::default(),
+                        piece,
+                        piece.to_owned(),
+                    )
+                })
+                .collect(),
+            DriverEvent::ToolFinished { id, failed, call } => {
+                let (state, word) = if *failed {
+                    (ToolState::Failed, "failed")
+                } else {
+                    (ToolState::Completed, "done")
+                };
+                let text = format!("{}: {word}", self.title(id, call));
+                self.titles.remove(id);
+                vec![tool(id, state, call, "", text)]
+            }
+            DriverEvent::Plan(entries) => {
+                let done = entries
+                    .iter()
+                    .filter(|entry| entry.status == PlanStatus::Completed)
+                    .count();
+                let text = format!("plan: {done} of {} done", entries.len());
+                vec![Told {
+                    activity: Activity::Plan {
+                        entries: entries.clone(),
+                    },
+                    text,
+                }]
+            }
+            DriverEvent::Usage(usage) => {
+                let text = match (usage.context_used, usage.context_size) {
+                    (Some(used), Some(size)) => format!("{used} of {size} tokens in use"),
+                    (Some(used), None) => format!("{used} tokens in use"),
+                    _ => "usage".to_owned(),
+                };
+                vec![Told {
+                    activity: Activity::Usage(usage.clone()),
+                    text,
+                }]
+            }
+            DriverEvent::PermissionAsked { title, allowed } => {
+                let verdict = if *allowed {
+                    "allowed"
+                } else {
+                    "denied: outside the workspace"
+                };
+                let text = format!("the agent asked for permission: {title} ({verdict})\n");
+                let activity = Activity::Thought {
+                    delta: text.clone(),
+                    message_id: "permission".to_owned(),
+                };
+                vec![Told { activity, text }]
+            }
+            DriverEvent::TurnEnded(_) | DriverEvent::Error { .. } => Vec::new(),
         }
-        DriverEvent::Plan(entries) => {
-            let done = entries
-                .iter()
-                .filter(|entry| entry.status == PlanStatus::Completed)
-                .count();
-            let text = format!("plan: {done} of {} done", entries.len());
-            vec![Told {
-                activity: Activity::Plan {
-                    entries: entries.clone(),
-                },
-                text,
-            }]
+    }
+
+    /// The best short name of a tool call that has been told.
+    fn title<'a>(&'a mut self, id: &'a str, call: &ToolCall) -> &'a str {
+        let told = [&call.title, &call.name]
+            .into_iter()
+            .find(|name| !name.is_empty());
+        if let Some(told) = told
+            && (self.titles.len() < MAX_TITLES || self.titles.contains_key(id))
+        {
+            self.titles.insert(id.to_owned(), told.clone());
         }
-        DriverEvent::Usage(usage) => {
-            let text = match (usage.context_used, usage.context_size) {
-                (Some(used), Some(size)) => format!("{used} of {size} tokens in use"),
-                (Some(used), None) => format!("{used} tokens in use"),
-                _ => "usage".to_owned(),
-            };
-            vec![Told {
-                activity: Activity::Usage(usage.clone()),
-                text,
-            }]
-        }
-        DriverEvent::PermissionAsked { title, allowed } => {
-            let verdict = if *allowed {
-                "allowed"
-            } else {
-                "denied: outside the workspace"
-            };
-            let text = format!("the agent asked for permission: {title} ({verdict})\n");
-            let activity = Activity::Thought {
-                delta: text.clone(),
-                message_id: "permission".to_owned(),
-            };
-            vec![Told { activity, text }]
-        }
-        DriverEvent::TurnEnded(_) | DriverEvent::Error { .. } => Vec::new(),
+        self.titles.get(id).map_or(id, String::as_str)
     }
 }
 
@@ -144,14 +160,6 @@ fn tool(id: &str, state: ToolState, call: &ToolCall, output: &str, text: String)
         locations: call.locations.clone(),
     });
     Told { activity, text }
-}
-
-/// The best short name of a tool call.
-fn headline<'a>(id: &'a str, call: &'a ToolCall) -> &'a str {
-    [call.title.as_str(), call.name.as_str(), id]
-        .into_iter()
-        .find(|name| !name.is_empty())
-        .unwrap_or_default()
 }
 
 /// The text in pieces of at most [`MAX_PIECE`] bytes, cut between characters.
@@ -182,7 +190,7 @@ pub(crate) fn artifacts(changes: &Changes, folder_url: &str) -> Vec<Artifact> {
         artifacts.push(Artifact {
             name: "changes.patch".to_owned(),
             description: "everything that the task changed, as a git patch".to_owned(),
-            metadata: Some(summary(changes)),
+            metadata: Some(summary(changes, patch.size)),
             ..Artifact::new("patch", vec![part])
         });
     }
@@ -191,6 +199,7 @@ pub(crate) fn artifacts(changes: &Changes, folder_url: &str) -> Vec<Artifact> {
             .with_filename("result.bundle")
             .with_media_type("application/x-git-bundle");
         let mut metadata = Metadata::new();
+        metadata.insert("size".to_owned(), json!(bundle.size));
         metadata.insert("ref".to_owned(), json!(crate::workspace::RESULT));
         metadata.insert("commit".to_owned(), json!(changes.commit));
         if let Some(origin) = &changes.origin {
@@ -231,8 +240,9 @@ fn stored_part(stored: &Stored, folder_url: &str, path: &str) -> Part {
 }
 
 /// What the list of files does not say.
-fn summary(changes: &Changes) -> Metadata {
+fn summary(changes: &Changes, size: u64) -> Metadata {
     let mut metadata = Metadata::new();
+    metadata.insert("size".to_owned(), json!(size));
     metadata.insert("deleted".to_owned(), json!(changes.deleted));
     if !changes.skipped.is_empty() {
         metadata.insert("skipped".to_owned(), json!(changes.skipped));

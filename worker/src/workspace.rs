@@ -6,6 +6,7 @@
 //! so that results are its descendants and travel as a git bundle. Symbolic links are recorded and never followed, nested
 //! repositories are left out, and no filter, hook or monitor that the workspace names is ever run.
 
+pub(crate) mod download;
 mod git;
 mod snapshot;
 #[cfg(test)]

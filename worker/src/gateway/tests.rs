@@ -70,7 +70,9 @@ impl Fixture {
 
     /// One request as the agent would make it; the answer's status, headers and body as text.
     async fn ask(&self, request: &str) -> (String, String) {
-        let mut stream = UnixStream::connect(self.gateway.socket()).await.unwrap();
+        let mut stream = UnixStream::connect(self.folder.path().join("gateway.sock"))
+            .await
+            .unwrap();
         stream
             .write_all(request.replace('\n', "\r\n").as_bytes())
             .await

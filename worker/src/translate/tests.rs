@@ -6,7 +6,12 @@ use super::*;
 /// What a client gets for each event: the metadata and the text.
 fn told(events: &[DriverEvent]) -> Vec<Value> {
     let tell = |told: Told| json!({ "activity": told.activity, "text": told.text });
-    events.iter().flat_map(activity).map(tell).collect()
+    let mut narrator = Narrator::default();
+    events
+        .iter()
+        .flat_map(|event| narrator.tell(event))
+        .map(tell)
+        .collect()
 }
 
 #[test]
@@ -77,7 +82,11 @@ fn long_text_is_cut_between_characters_and_loses_nothing() {
         message_id: "m".to_owned(),
         delta: delta.clone(),
     };
-    let pieces: Vec<String> = activity(&event).into_iter().map(|told| told.text).collect();
+    let pieces: Vec<String> = Narrator::default()
+        .tell(&event)
+        .into_iter()
+        .map(|told| told.text)
+        .collect();
     assert!(pieces.len() > 5 && pieces.iter().all(|piece| piece.len() <= MAX_PIECE));
     assert_eq!(pieces.concat(), delta);
 }
@@ -88,7 +97,7 @@ fn huge_tool_input_is_left_out() {
         input: Some(json!("x".repeat(MAX_INPUT))),
         ..ToolCall::default()
     };
-    let told = activity(&DriverEvent::ToolStarted {
+    let told = Narrator::default().tell(&DriverEvent::ToolStarted {
         id: "c".to_owned(),
         call,
     });

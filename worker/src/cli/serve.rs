@@ -1,0 +1,221 @@
+//! `worker serve`: everything is checked before the port is bound, and nothing slow happens before the card is served.
+//!
+//! The order matters: words (arguments, card), files (workspace, key, state folder), programs (bubblewrap, agent), then the port,
+//! then the parts behind it. A failure at any point leaves nothing running, since nothing has been started yet.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use a2a_proto::auth::{Jwks, JwtVerifier};
+use a2a_proto::clock::{Clock, SystemClock};
+use a2a_proto::server::{AnyCaller, Authenticator};
+use clap::{Args, ValueEnum};
+use daemon::cli::Failure;
+use daemon::exit::Exit;
+use daemon::listen::{self, Authentication, ListenError};
+
+use crate::app::{self, Parts};
+use crate::card::{AgentIdCard, CardProblems, CheckOptions, check};
+use crate::driver::probe::Probe;
+use crate::state::{StateDir, StateDirError};
+
+/// The port where neither the command line nor the card names one.
+const DEFAULT_PORT: u16 = 8080;
+
+/// Which driver speaks with the agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DriverName {
+    /// Any agent that speaks the Agent Client Protocol; opencode unless the card names another
+    Acp,
+    /// No agent: the message itself says what happens; for tests
+    Scripted,
+}
+
+/// Arguments of `worker serve`.
+#[derive(Debug, Args)]
+pub(super) struct Serve {
+    /// The agent ID card, JSON or TOML
+    #[arg(long, value_name = "FILE")]
+    card: PathBuf,
+    /// Where to listen; default 127.0.0.1 and the card's a2a_port, else 8080
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Which driver speaks with the agent
+    #[arg(long, value_enum, default_value = "acp")]
+    driver: DriverName,
+    /// The public keys whose tokens are accepted (JWK set); default: the worker's own key, see `worker token`
+    #[arg(long, value_name = "FILE", conflicts_with = "no_auth")]
+    trust: Option<PathBuf>,
+    /// Accept every call; only on a loopback address
+    #[arg(long)]
+    no_auth: bool,
+    /// Where the worker keeps its files; default ~/.local/state/flotilla/workers/<agent_id>
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
+    /// The folder that the card's workspace must be in
+    #[arg(long, value_name = "DIR", env = "FLOTILLA_WORKSPACE_ROOT")]
+    workspace_root: Option<PathBuf>,
+    /// The opencode program
+    #[arg(long, value_name = "FILE", env = "FLOTILLA_OPENCODE")]
+    agent_bin: Option<PathBuf>,
+    /// Start the agent when the server is ready and not at the first message
+    #[arg(long)]
+    warm: bool,
+    /// Where callers reach this worker, if not at the address it listens on
+    #[arg(long, value_name = "URL")]
+    public_url: Option<url::Url>,
+    /// Where programs are looked for
+    #[arg(env = "PATH", long = "path", hide = true)]
+    path: Option<OsString>,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<Exit, Failure> {
+        let card = AgentIdCard::read(&self.card).map_err(|problems| bad_card(&problems))?;
+        let options = CheckOptions {
+            workspace_root: self.workspace_root.clone(),
+            needs_model: self.driver == DriverName::Acp && card.agent.command.is_empty(),
+        };
+        check(&card, &options).map_err(|problems| {
+            bad_card(&CardProblems {
+                file: Some(self.card.clone()),
+                ..problems
+            })
+        })?;
+        let address = self.address(&card);
+        let authentication = if self.no_auth {
+            Authentication::Off
+        } else {
+            Authentication::Required
+        };
+        listen::check(address, authentication).map_err(|error| listen_failure(&error))?;
+        let probe = Probe::begin()?;
+        let program = app::find_agent(
+            self.driver,
+            &card,
+            self.agent_bin.as_deref(),
+            self.path.as_deref(),
+        )?;
+        let key = card
+            .api_key_file
+            .as_deref()
+            .map(app::read_key)
+            .transpose()?;
+        let state = StateDir::of(&card.agent_id, self.state_dir.as_deref())
+            .map_err(StateDirError::into_failure)?;
+        let lock = state.lock().map_err(StateDirError::into_failure)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let auth = self.authenticator(&card, &state, Arc::clone(&clock))?;
+        app::make_workspace(&card.workspace)?;
+
+        let log = app::open_log(&state)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            // The supervisor moves bytes; more threads would only cost memory.
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .map_err(|error| Failure::from_error(Exit::Internal, &error))?;
+        let exit = runtime.block_on(async {
+            let sandbox = probe.finish()?;
+            let listener = listen::bind(address, authentication)
+                .await
+                .map_err(|error| listen_failure(&error))?;
+            let bound = listener
+                .local_addr()
+                .map_err(|error| Failure::from_error(Exit::Internal, &error))?;
+            let url = self.url(bound);
+            let parts = Parts {
+                card,
+                program,
+                key,
+                state,
+                clock,
+                auth,
+                authentication,
+                driver: self.driver,
+                sandbox,
+                log,
+                url: url.clone(),
+                warm: self.warm,
+            };
+            app::serve(parts, listener, || announce(&url)).await
+        });
+        // Threads that wait for a blocking call do not hold the end up.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        drop(lock);
+        exit
+    }
+
+    fn address(&self, card: &AgentIdCard) -> SocketAddr {
+        let default =
+            || SocketAddr::from((Ipv4Addr::LOCALHOST, card.a2a_port.unwrap_or(DEFAULT_PORT)));
+        self.listen.unwrap_or_else(default)
+    }
+
+    fn url(&self, bound: SocketAddr) -> String {
+        match &self.public_url {
+            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            // Nobody can call an unspecified address; from here the loopback one leads to the same place.
+            None if bound.ip().is_unspecified() => format!("http://127.0.0.1:{}", bound.port()),
+            None => format!("http://{bound}"),
+        }
+    }
+
+    fn authenticator(
+        &self,
+        card: &AgentIdCard,
+        state: &StateDir,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Arc<dyn Authenticator>, Failure> {
+        if self.no_auth {
+            return Ok(Arc::new(AnyCaller));
+        }
+        let keys: Jwks = match &self.trust {
+            Some(file) => {
+                let wrong = |why: String| {
+                    Failure::new(
+                        Exit::BadInput,
+                        format!("cannot use the trusted keys {}: {why}", file.display()),
+                    )
+                    .with_hint("give --trust a JWK set such as the captain writes")
+                };
+                let text = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+                let keys: Jwks =
+                    serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+                if keys.keys.is_empty() {
+                    return Err(wrong("it holds no key".to_owned()));
+                }
+                keys
+            }
+            None => state.signer().map_err(StateDirError::into_failure)?.jwks(),
+        };
+        Ok(Arc::new(JwtVerifier::new(
+            &keys,
+            format!("worker:{}", card.agent_id),
+            clock,
+        )))
+    }
+}
+
+fn bad_card(problems: &CardProblems) -> Failure {
+    Failure::new(Exit::BadInput, problems.to_string())
+        .with_hint("`worker schema` prints what a card may hold")
+}
+
+fn listen_failure(error: &ListenError) -> Failure {
+    let exit = match error {
+        ListenError::PublicWithoutAuthentication { .. } => Exit::Usage,
+        ListenError::Occupied { .. } | ListenError::Bind { .. } => Exit::Unavailable,
+    };
+    Failure::from_error(exit, error)
+}
+
+/// One line for people and scripts that wait for the worker.
+fn announce(url: &str) {
+    // With standard output closed there is nobody to tell.
+    let _ = writeln!(std::io::stdout().lock(), "listening on {url}");
+}
