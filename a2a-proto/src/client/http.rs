@@ -30,28 +30,41 @@ impl Default for HttpOptions {
 
 /// An HTTP client. It keeps connections: make one and share it.
 ///
+/// On a machine without CA certificates it trusts none: `http` works, as between the processes of one machine, and
+/// every `https` address is refused.
+///
 /// # Errors
 /// [`ClientError::Build`] when TLS cannot be set up.
 pub fn http_client(options: &HttpOptions) -> Result<reqwest::Client, ClientError> {
+    builder(options).build().or_else(|error| {
+        let client = builder(options).tls_certs_only([]).build();
+        let client = client.map_err(|source| ClientError::Build { source })?;
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "no CA certificates: https addresses will be refused"
+        );
+        Ok(client)
+    })
+}
+
+fn builder(options: &HttpOptions) -> reqwest::ClientBuilder {
     // Notices a peer that vanished without a word even where no other limit applies.
     const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place that builds HTTP clients"
     )]
-    let mut builder = reqwest::Client::builder()
+    let builder = reqwest::Client::builder()
         .connect_timeout(options.connect_timeout)
         .user_agent(&options.user_agent)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy()
         .tcp_nodelay(true)
         .tcp_keepalive(TCP_KEEPALIVE);
-    if let Some(timeout) = options.timeout {
-        builder = builder.timeout(timeout);
+    match options.timeout {
+        Some(timeout) => builder.timeout(timeout),
+        None => builder,
     }
-    builder
-        .build()
-        .map_err(|source| ClientError::Build { source })
 }
 
 /// Reads a body to its end, but not beyond `limit` bytes.

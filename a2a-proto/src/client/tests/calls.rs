@@ -293,3 +293,22 @@ async fn a_redirect_is_not_followed() {
     let error = client(&server, "JSONRPC").get("t", None).await.unwrap_err();
     assert!(matches!(error, ClientError::Agent(_)), "{error:?}");
 }
+
+#[test]
+fn a_machine_without_ca_certificates_can_call_its_own_processes() {
+    // The environment decides and must not be changed here, so another test of this file runs in a child.
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "client::tests::calls::the_card_is_found_below_the_base",
+        ])
+        .env("SSL_CERT_FILE", "/dev/null")
+        .env("SSL_CERT_DIR", "/nonexistent")
+        .output()
+        .unwrap();
+    let output = String::from_utf8_lossy(&child.stdout);
+    assert!(
+        child.status.success() && output.contains("1 passed"),
+        "{output}"
+    );
+}
