@@ -38,7 +38,7 @@ pub const INSTALL_REMEDY: &str = "install it, for example: sudo apt-get install 
 #[derive(Debug, thiserror::Error)]
 pub enum BwrapError {
     /// It is not installed where we look.
-    #[error("no program bwrap in {searched}; {INSTALL_REMEDY}")]
+    #[error("no program bwrap in {searched}")]
     NotFound {
         /// Where we looked.
         searched: String,
@@ -53,9 +53,7 @@ pub enum BwrapError {
         source: io::Error,
     },
     /// It is too old.
-    #[error(
-        "{path:?} ({version}) lacks {missing}; version 0.5 or newer is needed: {INSTALL_REMEDY}"
-    )]
+    #[error("{path:?} ({version}) lacks {missing}; version 0.5 or newer is needed")]
     TooOld {
         /// The program.
         path: PathBuf,

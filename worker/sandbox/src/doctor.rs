@@ -74,7 +74,10 @@ pub struct Examination {
 /// Looks at this machine. Starts one sandbox with the program `true`.
 pub async fn examine(examination: &Examination) -> Vec<Row> {
     let mut rows = vec![bubblewrap(examination.bwrap.as_deref())];
-    rows.extend(trial(examination).await);
+    // Without bubblewrap there is nothing to try.
+    if usable(&rows) {
+        rows.extend(trial(examination).await);
+    }
     rows.push(kernel_landlock());
     rows.push(control_groups());
     rows.push(git());

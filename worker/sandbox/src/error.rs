@@ -112,7 +112,8 @@ impl SandboxError {
             Self::StartTimeout { .. } | Self::KillTimeout { .. } => Some(
                 "the machine may be overloaded or a disk may hang; look at its load and kernel log",
             ),
-            Self::Policy(_) | Self::Bwrap(_) | Self::NotEnforced { .. } | Self::Control(_) => None,
+            Self::Bwrap(_) => Some(crate::bwrap::INSTALL_REMEDY),
+            Self::Policy(_) | Self::NotEnforced { .. } | Self::Control(_) => None,
         }
     }
 }

@@ -183,9 +183,8 @@ fn start(config: &InitConfig, stdio: [RawFd; 3]) -> Result<Pid, Failure> {
         .stdin(descriptor(stdin)?)
         .stdout(descriptor(stdout)?)
         .stderr(descriptor(stderr)?);
-    if config.terminal {
-        sys::take_terminal(&mut command);
-    } else {
+    sys::as_agent(&mut command, config.terminal);
+    if !config.terminal {
         // A group of its own, so that a signal to the agent reaches its tools as well.
         command.process_group(0);
     }

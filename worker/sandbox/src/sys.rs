@@ -138,13 +138,23 @@ pub(crate) fn before_exec(command: &mut Command, keep: Vec<RawFd>, groups: Vec<O
     unsafe { command.pre_exec(hook) };
 }
 
-/// Makes the child the leader of a session of its own with its stdin as controlling terminal (tty_ioctl(4), TIOCSCTTY).
-pub(crate) fn take_terminal(command: &mut Command) {
-    let hook = || {
-        // SAFETY: both calls are async-signal-safe and take no memory.
+/// Gives the child init's blocked signals back (a mask is inherited over exec, signal(7)) and, if it has a terminal, makes it the
+/// leader of a session of its own with its stdin as controlling terminal (tty_ioctl(4), TIOCSCTTY).
+pub(crate) fn as_agent(command: &mut Command, terminal: bool) {
+    let hook = move || {
+        let mut none = std::mem::MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: sigemptyset initialises the set before it is read; all calls are async-signal-safe.
         unsafe {
-            check(libc::setsid())?;
-            check(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
+            check(libc::sigemptyset(none.as_mut_ptr()))?;
+            let unblocked =
+                libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), std::ptr::null_mut());
+            if unblocked != 0 {
+                return Err(io::Error::from_raw_os_error(unblocked));
+            }
+            if terminal {
+                check(libc::setsid())?;
+                check(libc::ioctl(0, libc::TIOCSCTTY, 0))?;
+            }
         }
         Ok(())
     };

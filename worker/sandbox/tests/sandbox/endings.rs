@@ -87,6 +87,20 @@ async fn stop_asks_first_and_kills_after_the_grace() {
 }
 
 #[tokio::test]
+async fn signals_have_their_usual_effect_inside() {
+    for number in [15, 2, 1, 3] {
+        let mut running = start(crate::common::bench_of(&["sleep", "710007"]).policy)
+            .await
+            .unwrap();
+        running.signal(number).unwrap();
+        let exit = tokio::time::timeout(DEADLINE, running.wait())
+            .await
+            .unwrap();
+        assert_eq!((exit.code, exit.signal), (None, Some(number)));
+    }
+}
+
+#[tokio::test]
 async fn dropping_it_kills_it() {
     let mark = "710004";
     let mut running = start(bench(&daemons(mark)).policy).await.unwrap();
