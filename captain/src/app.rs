@@ -11,7 +11,7 @@ use std::sync::Arc;
 use a2a_proto::clock::{Clock, Ids, SystemClock, UuidV7};
 use a2a_proto::server::{AnyCaller, Authenticator, BearerToken, Caller};
 use daemon::listen::Authentication;
-use daemon::state::{Endpoint, StateError, create_private_dir, write_private};
+use daemon::state::{Endpoint, StateError, create_private_dir, default_root, write_private};
 use daemon::tasks::{TaskKind, Tasks};
 use rustix::fs::{FlockOperation, flock};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -76,6 +76,7 @@ pub async fn start(
     };
     let Files {
         dir,
+        workers_dir,
         lock,
         token,
         tokens,
@@ -88,7 +89,7 @@ pub async fn start(
     let jobs = dir.join("jobs");
     let workspaces = Workspaces::new(git, jobs.clone(), ImportLimits::default(), keep);
     let backend = Arc::new(LocalBackend::new(LocalOptions {
-        workers_dir: config.workers_dir()?,
+        workers_dir,
         workspaces_dir: dir.join("workspaces"),
         worker_bin: find_worker(config.worker_bin.as_deref())
             .map_err(|problem| StartError::NoWorker { problem })?,
@@ -164,6 +165,7 @@ pub async fn start(
 /// What is read from and written to the state folder before anything runs.
 struct Files {
     dir: PathBuf,
+    workers_dir: PathBuf,
     lock: File,
     token: SecretString,
     tokens: WorkerTokens,
@@ -173,12 +175,11 @@ struct Files {
 
 /// Blocks.
 fn open(config: &Config) -> Result<Files, StartError> {
-    let dir = config.captain_dir()?;
-    create_private_dir(&dir)?;
-    // Paths below go to other programs, which run in other folders.
-    let dir = dir.canonicalize().map_err(|source| StartError::Lock {
-        path: dir.clone(),
-        source,
+    let dir = private_dir(config.captain_dir()?)?;
+    // The user's common folder of workers, unless this captain keeps to itself.
+    let workers_dir = private_dir(match &config.state_dir {
+        Some(_) => dir.join("workers"),
+        None => default_root()?.join("workers"),
     })?;
     let lock = lock(&dir)?;
     private_file(&dir, DATABASE_FILE)?;
@@ -190,8 +191,16 @@ fn open(config: &Config) -> Result<Files, StartError> {
         agent: agent(config, &dir)?,
         store: SqliteStore::open(&dir.join(DATABASE_FILE))?,
         dir,
+        workers_dir,
         lock,
     })
+}
+
+/// Makes a folder and gives its path in full: paths below it go to other programs, which run in other folders.
+fn private_dir(path: PathBuf) -> Result<PathBuf, StateError> {
+    create_private_dir(&path)?;
+    path.canonicalize()
+        .map_err(|source| StateError::CreateDir { path, source })
 }
 
 /// A lock of the kernel's: it goes with the process, however that ends.

@@ -385,17 +385,6 @@ impl Config {
         }
     }
 
-    /// The folder in which every worker has its own: the user's common one, unless another state folder is named.
-    ///
-    /// # Errors
-    /// As [`Config::captain_dir`].
-    pub fn workers_dir(&self) -> Result<PathBuf, StateError> {
-        match &self.state_dir {
-            Some(dir) => Ok(dir.join("workers")),
-            None => Ok(default_root()?.join("workers")),
-        }
-    }
-
     /// Whether callers must prove who they are.
     pub fn authentication(&self) -> Authentication {
         if self.no_auth {

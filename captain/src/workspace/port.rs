@@ -2,10 +2,12 @@
 //! and turns errors into words for users.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use captain_core::{JobId, JobResult, SubtaskId};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use tokio::sync::Mutex;
 
 use super::error::{BundleError, MergeError, WorkspaceError};
 use super::git::Git;
@@ -25,6 +27,8 @@ pub struct Workspaces {
     jobs: PathBuf,
     limits: ImportLimits,
     keep: bool,
+    /// Held while a job's repository is made: the first subtasks of a job all ask for it at once.
+    making: Arc<Mutex<()>>,
 }
 
 impl Workspaces {
@@ -35,6 +39,7 @@ impl Workspaces {
             jobs,
             limits,
             keep,
+            making: Arc::default(),
         }
     }
 
@@ -52,9 +57,12 @@ impl Workspaces {
                 revision: request.base.clone(),
             },
         };
-        repository
-            .create(&source, request.submitted.as_second())
-            .await?;
+        {
+            let _one_at_a_time = self.making.lock().await;
+            repository
+                .create(&source, request.submitted.as_second())
+                .await?;
+        }
         let inputs = inputs(&request.from);
         let prepared = repository
             .prepare(&request.labels.subtask, request.labels.attempt, &inputs)
