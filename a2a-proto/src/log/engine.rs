@@ -44,7 +44,7 @@ impl Engine {
             id: Arc::from(new.task.id.as_str()),
             owner: new.owner,
             context_id: Arc::from(new.task.context_id.as_str()),
-            client_id: new.client_id,
+            alias: new.alias,
         };
         let event = StreamResponse::Task(new.task.clone());
         let cell = Arc::new(TaskCell::new(

@@ -85,9 +85,8 @@ impl Tables {
     fn create(&mut self, batch: &TaskBatch) {
         let meta = &batch.meta;
         self.ids.insert(Arc::clone(&meta.id), meta.key);
-        if let Some(client_id) = &meta.client_id {
-            self.aliases
-                .insert((Arc::clone(&meta.owner), client_id.clone()), meta.key);
+        if let Some(called) = called(meta) {
+            self.aliases.insert(called, meta.key);
         }
         let row = Row {
             meta: Arc::clone(meta),
@@ -101,12 +100,8 @@ impl Tables {
     }
 
     fn exists(&self, meta: &TaskMeta) -> bool {
-        let alias = meta
-            .client_id
-            .as_ref()
-            .map(|id| (Arc::clone(&meta.owner), id.clone()));
         self.ids.contains_key(&meta.id)
-            || alias.is_some_and(|alias| self.aliases.contains_key(&alias))
+            || called(meta).is_some_and(|called| self.aliases.contains_key(&called))
     }
 }
 
@@ -122,10 +117,8 @@ impl Storage for MemoryStorage {
         };
         let twice = |at: usize, task: &TaskBatch| {
             new().take(at).any(|(before, other)| {
-                before < at
-                    && other.meta.client_id.is_some()
-                    && (&other.meta.owner, &other.meta.client_id)
-                        == (&task.meta.owner, &task.meta.client_id)
+                let taken = called(&other.meta);
+                before < at && taken.is_some() && taken == called(&task.meta)
             })
         };
         if let Some((index, _)) =
@@ -173,7 +166,7 @@ impl Storage for MemoryStorage {
             id: Arc::clone(&row.meta.id),
             owner: Arc::clone(&row.meta.owner),
             context_id: Arc::clone(&row.meta.context_id),
-            client_id: row.meta.client_id.clone(),
+            alias: row.meta.alias.clone(),
         };
         let bytes = row.events.iter().map(|event| event.json.len()).sum();
         Ok(Some(StoredTask {
@@ -228,6 +221,12 @@ impl Storage for MemoryStorage {
         let row = key.and_then(|key| tables.tasks.get(key));
         Ok(row.map(|row| row.meta.id.as_ref().to_owned()))
     }
+}
+
+/// Who calls the task by which id.
+fn called(meta: &TaskMeta) -> Option<(Arc<str>, String)> {
+    let alias = meta.alias.as_ref()?;
+    Some((Arc::clone(&meta.owner), alias.id.clone()))
 }
 
 fn matches(row: &Row, filter: &ListFilter) -> bool {

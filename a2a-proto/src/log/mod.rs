@@ -112,10 +112,19 @@ pub trait TaskLog: Send + Sync + 'static {
 pub struct NewTask {
     /// Who may see it.
     pub owner: Arc<str>,
-    /// The id that the client chose in a dialect where clients choose ids; unique for its owner.
-    pub client_id: Option<String>,
+    /// What the client calls it, in a dialect where clients choose ids.
+    pub alias: Option<Alias>,
     /// The task as it begins: id, context, first status, first message in the history.
     pub task: Task,
+}
+
+/// What a client that chooses ids calls a task. The log keeps it beside the task, which does not show it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Alias {
+    /// The id that the client chose; unique for its owner.
+    pub id: String,
+    /// How the client spoke, in a word of the dialect's own.
+    pub form: String,
 }
 
 /// The condition under which an append is made.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::list::{ListFilter, Position};
-use super::{LogError, LoggedEvent};
+use super::{Alias, LogError, LoggedEvent};
 use crate::types::{StreamResponse, Task, TaskState};
 
 /// The store's own short name of a task.
@@ -21,7 +21,7 @@ pub(super) struct TaskMeta {
     pub(super) id: Arc<str>,
     pub(super) owner: Arc<str>,
     pub(super) context_id: Arc<str>,
-    pub(super) client_id: Option<String>,
+    pub(super) alias: Option<Alias>,
 }
 
 /// An event that is ready to be stored: the object for the aggregate, the bytes for everybody else.

@@ -10,7 +10,7 @@ use tokio::sync::{oneshot, watch};
 use super::cell::{Append, Events, Tail, TaskCell};
 use super::storage::Prepared;
 use super::subscription::Subscription;
-use super::{Committed, Expect, LogError, LoggedEvent, Snapshot};
+use super::{Alias, Committed, Expect, LogError, LoggedEvent, Snapshot};
 use crate::types::{StreamResponse, TaskState};
 
 /// One task of a log.
@@ -41,9 +41,9 @@ impl LogTask {
         &self.0.meta.owner
     }
 
-    /// The id that the client chose for it, in a dialect where clients choose ids.
-    pub fn client_id(&self) -> Option<&str> {
-        self.0.meta.client_id.as_deref()
+    /// What the client calls it, in a dialect where clients choose ids.
+    pub fn alias(&self) -> Option<&Alias> {
+        self.0.meta.alias.as_ref()
     }
 
     /// Its state after the last stored event.

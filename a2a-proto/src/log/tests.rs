@@ -8,7 +8,7 @@ mod random;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LogTask, LoggedEvent, NewTask, Subscription, TaskLog};
+use super::{Alias, LogTask, LoggedEvent, NewTask, Subscription, TaskLog};
 use crate::types::{
     Artifact, Message, Part, StreamResponse, Task, TaskArtifactUpdateEvent, TaskState, TaskStatus,
     TaskStatusUpdateEvent,
@@ -33,8 +33,15 @@ fn new_task(owner: &str, id: &str, context: &str, second: i64) -> NewTask {
     };
     NewTask {
         owner: Arc::from(owner),
-        client_id: None,
+        alias: None,
         task,
+    }
+}
+
+fn alias(id: &str) -> Alias {
+    Alias {
+        id: id.to_owned(),
+        form: "loud".to_owned(),
     }
 }
 

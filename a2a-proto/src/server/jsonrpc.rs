@@ -95,7 +95,7 @@ fn message(caller: Caller, request: &Request<'_>) -> Result<Send, A2aError> {
     Ok(Send {
         caller,
         request,
-        client_id: None,
+        alias: None,
     })
 }
 

@@ -58,7 +58,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                     .send(Send {
                         caller,
                         request,
-                        client_id: None,
+                        alias: None,
                     })
                     .await?;
                 respond(parts, &sent)
@@ -71,7 +71,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                     self.send_streaming(Send {
                         caller,
                         request,
-                        client_id: None,
+                        alias: None,
                     })
                     .await?,
                 )

@@ -15,14 +15,17 @@ use super::route::Call;
 use super::stream::{self, Render};
 use super::view::SentView;
 use super::{Agent, Caller, Inner, rest};
-use crate::dialect::simple::{self, SimpleStream};
+use crate::dialect::simple::{self, Form, ReceivedSend, SimpleStream};
 use crate::error::{A2aError, ErrorMap};
-use crate::log::{LogTask, LoggedEvent, TaskLog};
+use crate::log::{Alias, LogTask, LoggedEvent, TaskLog};
 use crate::sse::{Frames, last_event_id};
 use crate::types::{Message, StreamResponse, SubscribeToTaskRequest, Task, TaskState, TaskStatus};
 use crate::version;
 
 const EVENT_STREAM: &str = "text/event-stream";
+
+/// Events that are read at once on the way to the place where a client goes on: some 300 KiB.
+const PAGE: usize = 1000;
 
 impl<A: Agent, L: TaskLog> Inner<A, L> {
     /// `POST /tasks/send`.
@@ -45,7 +48,11 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         self.negotiate_simple(parts)?;
         check_content_type(&parts.headers)?;
         let body = read_body(&parts.headers, body, self.options.max_body_bytes).await?;
-        let (client_id, mut request) = simple::read_send(&body, self.options.ids.next())?;
+        let ReceivedSend {
+            client_id,
+            form,
+            mut request,
+        } = simple::read_send(&body, self.options.ids.next())?;
         let known = self
             .log
             .alias(&caller.subject, &client_id)
@@ -54,25 +61,30 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let after = last_event_id(&parts.headers)?;
         if let (Some(task_id), Some(_)) = (&known, after) {
             // The same request again, with the last event seen: the client reconnects, so the message is not sent again.
-            return self
-                .simple_stream(&caller, task_id, &client_id, after)
-                .await;
+            let stream = SimpleStream::new(client_id, form);
+            return self.simple_stream(&caller, task_id, stream, after).await;
         }
         let wants_stream = self.card().capabilities.streaming == Some(true)
             && (names(&parts.headers, header::ACCEPT, EVENT_STREAM)
                 || !names(&parts.headers, header::ACCEPT, JSON));
         request.message.task_id = known.clone().unwrap_or_default();
-        let client = client_id.clone();
+        let alias = Alias {
+            id: client_id.clone(),
+            form: form.word().to_owned(),
+        };
         let send = Send {
             caller,
             request,
-            client_id: Some(client_id).filter(|_| known.is_none()),
+            alias: known.is_none().then_some(alias),
         };
         if wants_stream {
             let feed = self.send_streaming(send).await?;
             return stream::response(
                 feed,
-                SimpleFrames::new(&client, None, self.options.error_map),
+                SimpleFrames {
+                    stream: SimpleStream::new(client_id, form),
+                    error_map: self.options.error_map,
+                },
                 &self.options,
             );
         }
@@ -81,7 +93,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             // This dialect knows tasks only.
             SentView::Message(reply) => reply_as_task(reply),
         };
-        rest::respond(parts, &simple::task(&task, &client))
+        rest::respond(parts, &simple::task(&task, &client_id))
     }
 
     /// `GET /tasks/{id}`: 1.0, unless the client names no version and the task was made in the simple dialect.
@@ -93,9 +105,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     ) -> Response {
         if version::requested(&parts.headers, parts.uri.query()).is_none() {
             match self.simple_id(&caller, &id).await {
-                Ok(Some((task, client_id))) => {
-                    return self.simple_get(caller, parts, &task, &client_id).await;
-                }
+                Ok(Some(found)) => return self.simple_get(caller, parts, found).await,
                 Ok(None) => {}
                 Err(error) => return rest_error(&error, self.options.error_map),
             }
@@ -112,12 +122,16 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         id: String,
     ) -> Response {
         let found = match self.simple_id(&caller, &id).await {
-            Ok(None) => self.open(&caller, &id).await.map(|task| (task, id)),
+            Ok(None) => self.open(&caller, &id).await.map(|task| {
+                // Made in another dialect, so no simple client has shown how it speaks.
+                let form = Form::V01.word().to_owned();
+                (task, Alias { id, form })
+            }),
             Ok(Some(found)) => Ok(found),
             Err(error) => Err(error),
         };
         match found {
-            Ok((task, client_id)) => self.simple_get(caller, parts, &task, &client_id).await,
+            Ok(found) => self.simple_get(caller, parts, found).await,
             Err(error) => rest_error(&error, self.options.error_map),
         }
     }
@@ -126,18 +140,16 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         self: &Arc<Self>,
         caller: Caller,
         parts: &Parts,
-        task: &LogTask,
-        client_id: &str,
+        (task, alias): (LogTask, Alias),
     ) -> Response {
         let answer = async {
             self.negotiate_simple(parts)?;
             if names(&parts.headers, header::ACCEPT, EVENT_STREAM) {
                 let after = last_event_id(&parts.headers)?;
-                return self
-                    .simple_stream(&caller, task.id(), client_id, after)
-                    .await;
+                let stream = SimpleStream::new(alias.id, Form::from_word(&alias.form));
+                return self.simple_stream(&caller, task.id(), stream, after).await;
             }
-            rest::respond(parts, &simple::task(&task.snapshot().task, client_id))
+            rest::respond(parts, &simple::task(&task.snapshot().task, &alias.id))
         };
         answer
             .await
@@ -149,7 +161,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         &self,
         caller: &Caller,
         task_id: &str,
-        client_id: &str,
+        mut stream: SimpleStream,
         after: Option<u64>,
     ) -> Result<Response, A2aError> {
         let task = self.open(caller, task_id).await?;
@@ -167,37 +179,29 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             };
             self.subscribe(caller, request, after).await?
         };
-        let seen = after.map(|_| task.snapshot().task);
-        stream::response(
-            feed,
-            SimpleFrames::new(client_id, seen.as_deref(), self.options.error_map),
-            &self.options,
-        )
+        skip(&task, after.unwrap_or(0), &mut stream).await?;
+        let error_map = self.options.error_map;
+        stream::response(feed, SimpleFrames { stream, error_map }, &self.options)
     }
 
-    /// The task that the client means, if it was made in the simple dialect, and its id there.
+    /// The task that the client means, if it was made in the simple dialect, and what the client calls it.
     async fn simple_id(
         &self,
         caller: &Caller,
         id: &str,
-    ) -> Result<Option<(LogTask, String)>, A2aError> {
-        match self.open(caller, id).await {
-            Ok(task) => {
-                let client_id = task.client_id().map(str::to_owned);
-                return Ok(client_id.map(|client_id| (task, client_id)));
+    ) -> Result<Option<(LogTask, Alias)>, A2aError> {
+        let task = match self.open(caller, id).await {
+            Err(A2aError::TaskNotFound { .. }) => {
+                let known = self.log.alias(&caller.subject, id).await;
+                match known.map_err(log_error)? {
+                    Some(task_id) => self.open(caller, &task_id).await?,
+                    None => return Ok(None),
+                }
             }
-            Err(A2aError::TaskNotFound { .. }) => {}
-            Err(error) => return Err(error),
-        }
-        match self
-            .log
-            .alias(&caller.subject, id)
-            .await
-            .map_err(log_error)?
-        {
-            Some(task_id) => Ok(Some((self.open(caller, &task_id).await?, id.to_owned()))),
-            None => Ok(None),
-        }
+            task => task?,
+        };
+        let alias = task.alias().cloned();
+        Ok(alias.map(|alias| (task, alias)))
     }
 
     /// Who speaks this dialect names no version, or an old one; a version that nobody speaks is refused here too.
@@ -208,6 +212,19 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         }
         self.check_extensions(parts)
     }
+}
+
+/// Takes `stream` past the events up to number `after`: what a later frame says depends on them.
+async fn skip(task: &LogTask, after: u64, stream: &mut SimpleStream) -> Result<(), A2aError> {
+    let mut seen = 0;
+    while seen < after {
+        let events = task.read(seen, PAGE).await.map_err(log_error)?;
+        for event in events.iter().take_while(|event| event.seq <= after) {
+            stream.skip(&event.event().map_err(log_error)?);
+        }
+        seen = events.last().map_or(after, |event| event.seq);
+    }
+    Ok(())
 }
 
 fn reply_as_task(reply: Message) -> Task {
@@ -226,16 +243,6 @@ fn reply_as_task(reply: Message) -> Task {
 struct SimpleFrames {
     stream: SimpleStream,
     error_map: ErrorMap,
-}
-
-impl SimpleFrames {
-    fn new(client_id: &str, seen: Option<&Task>, error_map: ErrorMap) -> Self {
-        let stream = SimpleStream::new(client_id);
-        Self {
-            stream: seen.map_or_else(|| SimpleStream::new(client_id), |task| stream.resumed(task)),
-            error_map,
-        }
-    }
 }
 
 impl Render for SimpleFrames {

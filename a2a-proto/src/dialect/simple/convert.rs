@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::Form;
 use super::objects::{
     FileContent, SendParams, SimpleArtifact, SimpleMessage, SimplePart, SimpleStatus, SimpleTask,
 };
@@ -14,16 +15,23 @@ use crate::types::{
     Task, TaskState, TaskStatus, Validate,
 };
 
-/// Reads the body of `POST /tasks/send`, bare or inside a JSON-RPC envelope (as early clients send it), checks it, and
-/// gives the client's task id with the canonical request. `message_id` becomes the id of the message, which this
-/// dialect does not have.
+/// What a `POST /tasks/send` asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReceivedSend {
+    /// The task's id, made by the client.
+    pub client_id: String,
+    /// How the client speaks.
+    pub form: Form,
+    /// The request; it names no task.
+    pub request: SendMessageRequest,
+}
+
+/// Reads the body of `POST /tasks/send`, bare or inside a JSON-RPC envelope (as early clients send it), and checks it.
+/// `message_id` becomes the id of the message, which this dialect does not have.
 ///
 /// # Errors
 /// [`A2aError::ParseError`] or [`A2aError::InvalidParams`].
-pub fn read_send(
-    body: &[u8],
-    message_id: String,
-) -> Result<(String, SendMessageRequest), A2aError> {
+pub fn read_send(body: &[u8], message_id: String) -> Result<ReceivedSend, A2aError> {
     #[derive(Deserialize)]
     struct Envelope<'a> {
         #[serde(borrow)]
@@ -36,6 +44,7 @@ pub fn read_send(
         Err(_) => types::from_slice(body)?,
     };
     params.validate()?;
+    let form = Form::of(&params.message.parts);
     let mut violations = Vec::new();
     let role = match params.message.role.as_str() {
         "" | "user" => Role::User,
@@ -76,7 +85,11 @@ pub fn read_send(
         ..SendMessageRequest::default()
     };
     request.validate()?;
-    Ok((params.id, request))
+    Ok(ReceivedSend {
+        client_id: params.id,
+        form,
+        request,
+    })
 }
 
 fn violation(field: &str, description: &str) -> FieldViolation {
@@ -135,7 +148,7 @@ pub fn task(task: &Task, client_id: &str) -> SimpleTask {
     }
 }
 
-fn status_out(status: &TaskStatus) -> SimpleStatus {
+pub(super) fn status_out(status: &TaskStatus) -> SimpleStatus {
     SimpleStatus {
         state: state_out(status.state).to_owned(),
         message: status.message.as_ref().map(message_out),

@@ -1,21 +1,14 @@
-//! The events of the simple dialect. One canonical event becomes no, one or several frames: what the agent says is a
-//! `task.message`, a *change* of state a `task.status`, an artifact a `task.artifact`. The state between them is small:
-//! what was said last, and in which order artifacts appeared.
+//! The events of the simple dialect. One canonical event becomes no, one or several frames, the same in both forms: what
+//! the agent says is a `task.message`, a *change* of state a `task.status`, an artifact a `task.artifact`. The state
+//! between them is small: whether the agent spoke, and in which order artifacts appeared.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use jiff::Timestamp;
 use serde::Serialize;
 
-use super::convert::{artifact_out, message_out, parts_out, role_out, state_out};
-use super::objects::{SimpleArtifact, SimpleMessage, SimplePart};
+use super::convert::{artifact_out, message_out, status_out};
+use super::{Form, short, v01};
 use crate::activity::Activity;
-use crate::types::protojson::WriteField;
-use crate::types::{
-    Artifact, Message, Metadata, PartContent, StreamResponse, Task, TaskArtifactUpdateEvent,
-    TaskState, TaskStatus,
-};
+use crate::types::{Artifact, Message, Metadata, StreamResponse, TaskState, TaskStatus};
 
 /// One frame: the `event:` field and the JSON for the `data:` field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,62 +23,12 @@ pub struct SimpleFrame {
 #[derive(Debug)]
 pub struct SimpleStream {
     client_id: String,
+    form: Form,
     state: TaskState,
     /// The agent's words went out as they came: the closing status then need not repeat them as a message.
     said: bool,
     /// Ids and names of the artifacts, in order of appearance.
     artifacts: Vec<(String, String)>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct StatusData<'a> {
-    id: &'a str,
-    status: &'a str,
-    r#final: bool,
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "timestamp")]
-    timestamp: Option<Timestamp>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<SimpleMessage>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    artifacts: Option<Vec<&'a str>>,
-}
-
-#[derive(Serialize)]
-struct MessageData<'a> {
-    id: &'a str,
-    role: &'a str,
-    parts: Vec<SimplePart>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    metadata: Option<&'a Metadata>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ArtifactData<'a> {
-    id: &'a str,
-    artifact_id: &'a str,
-    name: &'a str,
-    index: usize,
-    append: bool,
-    last_chunk: bool,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    mime_type: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    data: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    url: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    artifact: Option<SimpleArtifact>,
-}
-
-fn timestamp<S: serde::Serializer>(
-    time: &Option<Timestamp>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    WriteField(time).serialize(serializer)
 }
 
 fn frame(event: &'static str, data: &impl Serialize) -> SimpleFrame {
@@ -98,161 +41,133 @@ fn frame(event: &'static str, data: &impl Serialize) -> SimpleFrame {
 
 impl SimpleStream {
     /// A stream of the task that the client calls `client_id`.
-    pub fn new(client_id: impl Into<String>) -> Self {
+    pub fn new(client_id: impl Into<String>, form: Form) -> Self {
         Self {
             client_id: client_id.into(),
+            form,
             state: TaskState::Unspecified,
             said: false,
             artifacts: Vec::new(),
         }
     }
 
-    /// The same for a client that has seen events before: `task` tells the artifacts so far.
-    #[must_use]
-    pub fn resumed(mut self, task: &Task) -> Self {
-        for artifact in &task.artifacts {
-            self.index_of(artifact);
+    /// Passes an event that the client has seen before it was cut off: what follows is told as if it had not been.
+    pub fn skip(&mut self, event: &StreamResponse) {
+        match event {
+            StreamResponse::Task(task) => {
+                for artifact in &task.artifacts {
+                    self.index_of(artifact);
+                }
+                self.state = task.status.state;
+            }
+            StreamResponse::Message(_) => {}
+            StreamResponse::StatusUpdate(update) => {
+                self.said |= matches!(
+                    Activity::from_event(update),
+                    Ok(Some(Activity::Text { .. }))
+                );
+                self.state = update.status.state;
+            }
+            StreamResponse::ArtifactUpdate(update) => {
+                self.index_of(&update.artifact);
+            }
         }
-        self
     }
 
     /// The frames of one event, in order. An SSE id belongs to the last of them: a client that got only some asks again.
     pub fn frames(&mut self, event: &StreamResponse) -> Vec<SimpleFrame> {
+        let before = self.state;
+        self.skip(event);
         let mut frames = Vec::new();
         match event {
             StreamResponse::Task(task) => {
                 for artifact in &task.artifacts {
                     frames.push(self.artifact(artifact, false, true));
                 }
-                self.status(&task.status, None, &mut frames);
+                self.status(before, &task.status, None, &mut frames);
             }
-            StreamResponse::Message(message) => {
-                frames.push(self.message(message, message.metadata.as_ref()));
-            }
+            StreamResponse::Message(message) => frames.push(self.message(message, None)),
             StreamResponse::StatusUpdate(update) => {
-                self.said |= matches!(
-                    Activity::from_event(update),
-                    Ok(Some(Activity::Text { .. }))
-                );
-                self.status(&update.status, update.metadata.as_ref(), &mut frames);
+                let metadata = update.metadata.as_ref();
+                self.status(before, &update.status, metadata, &mut frames);
             }
-            StreamResponse::ArtifactUpdate(TaskArtifactUpdateEvent {
-                artifact,
-                append,
-                last_chunk,
-                ..
-            }) => {
-                frames.push(self.artifact(artifact, *append, *last_chunk));
+            StreamResponse::ArtifactUpdate(update) => {
+                frames.push(self.artifact(&update.artifact, update.append, update.last_chunk));
             }
         }
         frames
     }
 
     fn status(
-        &mut self,
+        &self,
+        before: TaskState,
         status: &TaskStatus,
         metadata: Option<&Metadata>,
         frames: &mut Vec<SimpleFrame>,
     ) {
-        let state = status.state;
-        let ended = state.is_terminal();
+        let ended = status.state.is_terminal();
         if let Some(message) = &status.message
             && !(ended && self.said)
         {
             frames.push(self.message(message, metadata));
         }
-        if state == self.state {
+        if status.state == before {
             return;
         }
-        self.state = state;
-        let text = || {
-            status
-                .message
-                .as_ref()
-                .map_or_else(|| "no reason given".to_owned(), Message::text)
-        };
-        let names = || {
-            self.artifacts
-                .iter()
-                .map(|(_, name)| name.as_str())
-                .collect()
-        };
-        frames.push(frame(
-            "task.status",
-            &StatusData {
-                id: &self.client_id,
-                // The one word that differs between a stored task and its events.
-                status: if state == TaskState::Working {
-                    "running"
-                } else {
-                    state_out(state)
-                },
-                r#final: ended,
-                timestamp: status.timestamp,
-                message: status.message.as_ref().map(message_out),
-                error: matches!(state, TaskState::Failed | TaskState::Rejected).then(text),
-                artifacts: ended.then(names),
-            },
-        ));
+        let id = &self.client_id;
+        frames.push(match self.form {
+            Form::Short => {
+                let names = self.artifacts.iter().map(|(_, name)| name.as_str());
+                frame("task.status", &short::status(id, status, names))
+            }
+            Form::V01 => {
+                let status = status_out(status);
+                let r#final = ended;
+                frame(
+                    "task.status",
+                    &v01::StatusData {
+                        id,
+                        status,
+                        r#final,
+                    },
+                )
+            }
+        });
     }
 
     fn message(&self, message: &Message, metadata: Option<&Metadata>) -> SimpleFrame {
-        let (role, parts) = (role_out(message.role), parts_out(&message.parts));
-        frame(
-            "task.message",
-            &MessageData {
-                id: &self.client_id,
-                role,
-                parts,
-                metadata,
-            },
-        )
+        let id = &self.client_id;
+        match self.form {
+            Form::Short => {
+                let metadata = metadata.or(message.metadata.as_ref());
+                frame("task.message", &short::message(id, message, metadata))
+            }
+            Form::V01 => {
+                let message = message_out(message);
+                let data = v01::MessageData {
+                    id,
+                    message,
+                    metadata,
+                };
+                frame("task.message", &data)
+            }
+        }
     }
 
     fn artifact(&mut self, artifact: &Artifact, append: bool, last_chunk: bool) -> SimpleFrame {
         let index = self.index_of(artifact);
-        let mut data = ArtifactData {
-            id: &self.client_id,
-            artifact_id: &artifact.artifact_id,
-            name: &self.artifacts[index].1,
-            index,
-            append,
-            last_chunk,
-            mime_type: "",
-            data: None,
-            url: None,
-            artifact: None,
-        };
-        // One part is a file for all that a simple client cares; several need their own list.
-        match artifact.parts.as_slice() {
-            [part] => {
-                let kind = match &part.content {
-                    PartContent::Text(text) => {
-                        data.data = Some(STANDARD.encode(text));
-                        "text/plain"
-                    }
-                    PartContent::Raw(bytes) => {
-                        data.data = Some(STANDARD.encode(bytes));
-                        "application/octet-stream"
-                    }
-                    PartContent::Url(url) => {
-                        data.url = Some(url);
-                        ""
-                    }
-                    PartContent::Data(value) => {
-                        data.data = Some(STANDARD.encode(value.to_string()));
-                        "application/json"
-                    }
-                };
-                data.mime_type = if part.media_type.is_empty() {
-                    kind
-                } else {
-                    &part.media_type
-                };
+        let id = &self.client_id;
+        match self.form {
+            Form::Short => {
+                let place = (index, self.artifacts[index].1.as_str());
+                let data = short::artifact(id, artifact, place, append, last_chunk);
+                frame("task.artifact", &data)
             }
-            _ => data.artifact = Some(artifact_out(artifact, index, append, last_chunk)),
+            Form::V01 => {
+                let artifact = artifact_out(artifact, index, append, last_chunk);
+                frame("task.artifact", &v01::ArtifactData { id, artifact })
+            }
         }
-        frame("task.artifact", &data)
     }
 
     fn index_of(&mut self, artifact: &Artifact) -> usize {

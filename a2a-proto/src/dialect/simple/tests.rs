@@ -50,10 +50,13 @@ fn frames(stream: &mut SimpleStream, event: &StreamResponse) -> Vec<(&'static st
 fn the_shortest_request_is_enough() {
     let body =
         br#"{"id": "task-123", "message": {"role": "user", "parts": [{"text": "Build API"}]}}"#;
-    let (id, request) = read_send(body, "m-1".into()).unwrap();
-    assert_eq!(id, "task-123");
+    let received = read_send(body, "m-1".into()).unwrap();
     assert_eq!(
-        request.message,
+        (received.client_id.as_str(), received.form),
+        ("task-123", Form::Short)
+    );
+    assert_eq!(
+        received.request.message,
         Message::user("m-1", vec![Part::text("Build API")])
     );
 }
@@ -64,9 +67,14 @@ fn a_json_rpc_envelope_and_every_kind_of_part_are_read() {
         "message":{"parts":[{"type":"text","text":"a"},{"type":"data","data":{"b":1}},{"kind":"text","text":"k"},
             {"type":"file","file":{"name":"f","mimeType":"text/x","bytes":"aGk="}},
             {"type":"file","file":{"uri":"http://h/x"}}]}}});
-    let (id, request) = read_send(body.to_string().as_bytes(), "m".into()).unwrap();
+    let received = read_send(body.to_string().as_bytes(), "m".into()).unwrap();
+    let request = received.request;
+    assert_eq!(received.form, Form::V01);
     assert_eq!(
-        (id.as_str(), request.message.context_id.as_str()),
+        (
+            received.client_id.as_str(),
+            request.message.context_id.as_str()
+        ),
         ("t", "s")
     );
     assert_eq!(request.configuration.unwrap().history_length, Some(2));
@@ -80,6 +88,29 @@ fn a_json_rpc_envelope_and_every_kind_of_part_are_read() {
             Part::url("http://h/x"),
         ]
     );
+}
+
+#[test]
+fn a_type_at_any_part_means_v0_1() {
+    for (parts, form) in [
+        (json!([{"text": "a"}, {"data": {}}]), Form::Short),
+        (json!([{"type": "", "text": "a"}]), Form::Short),
+        (
+            json!([{"text": "a"}, {"type": "data", "data": {}}]),
+            Form::V01,
+        ),
+    ] {
+        let body = json!({"id": "t", "message": {"parts": parts}}).to_string();
+        assert_eq!(
+            read_send(body.as_bytes(), "m".into()).unwrap().form,
+            form,
+            "{body}"
+        );
+    }
+    for form in [Form::Short, Form::V01] {
+        assert_eq!(Form::from_word(form.word()), form);
+    }
+    assert_eq!(Form::from_word("v9"), Form::V01);
 }
 
 #[test]
@@ -115,77 +146,130 @@ fn bad_requests_name_every_bad_field() {
     }
 }
 
-#[test]
-fn a_whole_run_reads_as_the_dialect_promises() {
-    let mut stream = SimpleStream::new("task-123");
-    let task = Task {
-        id: "server-1".into(),
-        status: TaskStatus {
-            state: TaskState::Submitted,
-            ..Default::default()
-        },
-        ..Task::default()
+/// A run with an event of every kind.
+fn run() -> [StreamResponse; 5] {
+    let submitted = TaskStatus {
+        state: TaskState::Submitted,
+        ..Default::default()
     };
-    assert_eq!(
-        frames(&mut stream, &StreamResponse::Task(task)),
-        [(
-            "task.status",
-            json!({"id":"task-123","status":"submitted","final":false})
-        )]
-    );
-    assert_eq!(
-        frames(&mut stream, &status(TaskState::Working, None)),
-        [(
-            "task.status",
-            json!({"id":"task-123","status":"running","final":false})
-        )]
-    );
-    assert_eq!(
-        frames(
-            &mut stream,
-            &status(TaskState::Working, Some(says("Adding API routes...")))
-        ),
-        [(
-            "task.message",
-            json!({"id":"task-123","role":"agent","parts":[{"type":"text","text":"Adding API routes..."}]})
-        )]
-    );
     let file = Part::raw("hi")
         .with_filename("models.py")
         .with_media_type("text/x-python");
+    [
+        StreamResponse::Task(Task {
+            id: "server-1".into(),
+            status: submitted,
+            ..Task::default()
+        }),
+        status(TaskState::Working, None),
+        status(TaskState::Working, Some(says("Adding API routes..."))),
+        artifact(Artifact::new("a", vec![file]), false),
+        status(TaskState::Completed, Some(says("done"))),
+    ]
+}
+
+fn whole(form: Form) -> Vec<(&'static str, Value)> {
+    let mut stream = SimpleStream::new("task-123", form);
+    run()
+        .iter()
+        .flat_map(|event| frames(&mut stream, event))
+        .collect()
+}
+
+#[test]
+fn a_whole_run_in_the_short_form() {
+    let text = |text: &str| json!([{"type": "text", "text": text}]);
     assert_eq!(
-        frames(
-            &mut stream,
-            &artifact(Artifact::new("a", vec![file]), false)
-        ),
-        [(
-            "task.artifact",
-            json!({"id":"task-123","artifactId":"a","name":"models.py","index":0,"append":false,
-            "lastChunk":false,"mimeType":"text/x-python","data":"aGk="})
-        )]
-    );
-    assert_eq!(
-        frames(
-            &mut stream,
-            &status(TaskState::Completed, Some(says("done")))
-        ),
+        whole(Form::Short),
         [
             (
-                "task.message",
-                json!({"id":"task-123","role":"agent","parts":[{"type":"text","text":"done"}]})
+                "task.status",
+                json!({"id": "task-123", "status": "submitted", "final": false})
             ),
             (
                 "task.status",
-                json!({"id":"task-123","status":"completed","final":true,"artifacts":["models.py"],
-                "message":{"role":"agent","parts":[{"type":"text","text":"done"}]}})
+                json!({"id": "task-123", "status": "running", "final": false})
+            ),
+            (
+                "task.message",
+                json!({"id": "task-123", "role": "agent", "parts": text("Adding API routes...")})
+            ),
+            (
+                "task.artifact",
+                json!({"id": "task-123", "artifactId": "a", "name": "models.py", "index": 0, "append": false,
+                "lastChunk": false, "mimeType": "text/x-python", "data": "aGk="})
+            ),
+            (
+                "task.message",
+                json!({"id": "task-123", "role": "agent", "parts": text("done")})
+            ),
+            (
+                "task.status",
+                json!({"id": "task-123", "status": "completed", "final": true, "artifacts": ["models.py"],
+                "message": {"role": "agent", "parts": text("done")}})
             ),
         ]
     );
 }
 
 #[test]
+fn a_whole_run_in_the_form_of_v0_1() {
+    let says = |text: &str| json!({"role": "agent", "parts": [{"type": "text", "text": text}]});
+    let file = json!({"name": "models.py", "mimeType": "text/x-python", "bytes": "aGk="});
+    assert_eq!(
+        whole(Form::V01),
+        [
+            (
+                "task.status",
+                json!({"id": "task-123", "status": {"state": "submitted"}, "final": false})
+            ),
+            (
+                "task.status",
+                json!({"id": "task-123", "status": {"state": "working"}, "final": false})
+            ),
+            (
+                "task.message",
+                json!({"id": "task-123", "message": says("Adding API routes...")})
+            ),
+            (
+                "task.artifact",
+                json!({"id": "task-123", "artifact": {"index": 0, "parts": [{"type": "file", "file": file}]}})
+            ),
+            (
+                "task.message",
+                json!({"id": "task-123", "message": says("done")})
+            ),
+            (
+                "task.status",
+                json!({"id": "task-123", "status": {"state": "completed", "message": says("done")}, "final": true})
+            ),
+        ]
+    );
+}
+
+#[test]
+fn what_follows_skipped_events_is_told_as_if_they_had_been_seen() {
+    for form in [Form::Short, Form::V01] {
+        let mut stream = SimpleStream::new("task-123", form);
+        let told: Vec<_> = run()
+            .iter()
+            .map(|event| frames(&mut stream, event))
+            .collect();
+        for seen in 0..told.len() {
+            let mut stream = SimpleStream::new("task-123", form);
+            run()[..seen].iter().for_each(|event| stream.skip(event));
+            let rest: Vec<_> = run()[seen..]
+                .iter()
+                .map(|event| frames(&mut stream, event))
+                .collect();
+            assert_eq!(rest, told[seen..], "{form:?} after {seen}");
+        }
+    }
+}
+
+#[test]
 fn words_that_were_streamed_are_not_repeated_at_the_end() {
-    let mut stream = SimpleStream::new("t");
+    let mut stream = SimpleStream::new("t", Form::Short);
     let activity = Activity::Text {
         delta: "done".into(),
         message_id: "m".into(),
@@ -208,7 +292,7 @@ fn words_that_were_streamed_are_not_repeated_at_the_end() {
 
 #[test]
 fn a_failure_says_why() {
-    let mut stream = SimpleStream::new("t");
+    let mut stream = SimpleStream::new("t", Form::Short);
     let frames = frames(
         &mut stream,
         &status(TaskState::Failed, Some(says("the model is dead"))),
@@ -220,11 +304,8 @@ fn a_failure_says_why() {
 #[test]
 fn artifacts_keep_their_index_over_a_resume() {
     let first = Artifact::new("a", vec![Part::text("x")]).with_name("a.txt");
-    let task = Task {
-        artifacts: vec![first.clone()],
-        ..Task::default()
-    };
-    let mut stream = SimpleStream::new("t").resumed(&task);
+    let mut stream = SimpleStream::new("t", Form::Short);
+    stream.skip(&artifact(first.clone(), false));
     let second = Artifact::new("b", vec![Part::text("1"), Part::data(json!([1]))]);
     let data = &frames(&mut stream, &artifact(second, false))[0].1;
     assert_eq!(data["index"], 1);

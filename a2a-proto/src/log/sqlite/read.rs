@@ -8,9 +8,9 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 
 use super::payload;
 use super::write::code;
-use crate::log::LoggedEvent;
 use crate::log::list::{ListFilter, Position};
 use crate::log::storage::{StoredLine, StoredTask, TaskKey, TaskMeta};
+use crate::log::{Alias, LoggedEvent};
 use crate::types::{Task, TaskState};
 
 const TERMINAL: [TaskState; 4] = [
@@ -25,20 +25,21 @@ pub(super) fn load(connection: &Connection, id: &str) -> rusqlite::Result<Option
     let view = connection.unchecked_transaction()?;
     let found = view
         .prepare_cached(
-            "SELECT key, id, owner, context_id, client_id, ended_seq, ended_task, ended_artifacts
+            "SELECT key, id, owner, context_id, client_id, client_form, ended_seq, ended_task, ended_artifacts
              FROM tasks WHERE id = ?1",
         )?
         .query_row([id], |row| {
+            let (id, form): (Option<String>, Option<String>) = (row.get(4)?, row.get(5)?);
             let meta = TaskMeta {
                 key: row.get(0)?,
                 id: row.get(1)?,
                 owner: row.get(2)?,
                 context_id: row.get(3)?,
-                client_id: row.get(4)?,
+                alias: id.zip(form).map(|(id, form)| Alias { id, form }),
             };
-            let seq = row.get::<_, Option<i64>>(5)?.map(i64::cast_unsigned);
+            let seq = row.get::<_, Option<i64>>(6)?.map(i64::cast_unsigned);
             let ended = seq
-                .map(|seq| Ok::<_, rusqlite::Error>((seq, ended(row, 6, Some(7))?)))
+                .map(|seq| Ok::<_, rusqlite::Error>((seq, ended(row, 7, Some(8))?)))
                 .transpose()?;
             Ok((meta, ended))
         })

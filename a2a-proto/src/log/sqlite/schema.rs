@@ -12,7 +12,9 @@ const MIGRATIONS: &[&str] = &["
         id              TEXT NOT NULL UNIQUE,
         owner           TEXT NOT NULL,
         context_id      TEXT NOT NULL,
+        -- What the client calls the task, and how it spoke.
         client_id       TEXT,
+        client_form     TEXT,
         state           INTEGER NOT NULL,
         status_millis   INTEGER NOT NULL,
         status_seq      INTEGER NOT NULL,

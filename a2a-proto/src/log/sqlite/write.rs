@@ -98,17 +98,19 @@ impl Writer {
 /// Makes the task's row; `false` when the id or the client's id is taken.
 fn create(connection: &Connection, task: &TaskBatch) -> rusqlite::Result<bool> {
     let (meta, (state, at)) = (&task.meta, task.status.unwrap_or_default());
+    let alias = meta.alias.as_ref();
     let made = connection
         .prepare_cached(
-            "INSERT INTO tasks (key, id, owner, context_id, client_id, state, status_millis, status_seq)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT DO NOTHING",
+            "INSERT INTO tasks (key, id, owner, context_id, client_id, client_form, state, status_millis, status_seq)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
         )?
         .execute(params![
             meta.key,
             meta.id,
             meta.owner,
             meta.context_id,
-            meta.client_id,
+            alias.map(|alias| &alias.id),
+            alias.map(|alias| &alias.form),
             code(state),
             at.as_millisecond(),
             task.last_seq().cast_signed()

@@ -173,7 +173,7 @@ async fn somebody_elses_task_is_not_found<L: TaskLog>(
 ) {
     let log = open(LogOptions::default());
     let mut new = new_task("ann", "t", "ctx", 0);
-    new.client_id = Some("mine".to_owned());
+    new.alias = Some(alias("mine"));
     log.create(new).await.unwrap();
     assert!(log.open("ann", "t").await.is_ok());
     for (owner, id) in [("bob", "t"), ("ann", "u"), ("", "t")] {
@@ -203,7 +203,7 @@ async fn ids_are_taken_once<L: TaskLog>(
     let log = open(LogOptions::default());
     let with = |owner: &str, id: &str, client_id: &str| {
         let mut new = new_task(owner, id, "ctx", 0);
-        new.client_id = Some(client_id.to_owned());
+        new.alias = Some(alias(client_id));
         log.create(new)
     };
     with("ann", "t1", "mine").await.unwrap();

@@ -13,7 +13,7 @@ async fn restart_keeps_everything() {
     let (snapshot, ended) = {
         let log = SqliteLog::open(&path).unwrap();
         let mut new = new_task("ann", "t", "ctx", 0);
-        new.client_id = Some("mine".to_owned());
+        new.alias = Some(alias("mine"));
         let task = log.create(new).await.unwrap();
         task.append(
             Expect::Open,
@@ -41,7 +41,7 @@ async fn restart_keeps_everything() {
         (task.snapshot().task, task.snapshot().seq),
         (snapshot.task, 102)
     );
-    assert_eq!(task.client_id(), Some("mine"));
+    assert_eq!(task.alias(), Some(&alias("mine")));
     assert_eq!(
         log.alias("ann", "mine").await.unwrap().as_deref(),
         Some("t")

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use super::{Feed, First, log_error};
 use crate::error::A2aError;
-use crate::log::{Expect, LogError, LogTask, NewTask, Snapshot, TaskLog};
+use crate::log::{Alias, Expect, LogError, LogTask, NewTask, Snapshot, TaskLog};
 use crate::server::view::{SentView, TaskView};
 use crate::server::{Acceptance, Agent, Caller, Incoming, Inner, Turn};
 use crate::types::{
@@ -20,8 +20,8 @@ use crate::types::{
 pub(in crate::server) struct Send {
     pub(in crate::server) caller: Caller,
     pub(in crate::server) request: SendMessageRequest,
-    /// The task's id in the words of a client who chose one.
-    pub(in crate::server) client_id: Option<String>,
+    /// What the client calls the task that this makes.
+    pub(in crate::server) alias: Option<Alias>,
 }
 
 /// What became of a message.
@@ -107,7 +107,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let Send {
             caller,
             mut request,
-            client_id,
+            alias,
         } = send;
         request.validate()?;
         self.check_request(&request)?;
@@ -136,7 +136,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 if self.options.shutdown.is_cancelled() {
                     return Err(super::overloaded());
                 }
-                self.start(known, incoming, client_id).await
+                self.start(known, incoming, alias).await
             }
         }
     }
@@ -158,7 +158,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         self: &Arc<Self>,
         known: Option<LogTask>,
         incoming: Incoming,
-        client_id: Option<String>,
+        alias: Option<Alias>,
     ) -> Result<Sent, A2aError> {
         let (reply, answer) = oneshot::channel();
         let inner = Arc::clone(self);
@@ -166,7 +166,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         self.options.tracker.spawn(Box::pin(async move {
             match known {
                 Some(task) => inner.follow_up(task, incoming, reply).await,
-                None => inner.new_task(incoming, client_id, reply).await,
+                None => inner.new_task(incoming, alias, reply).await,
             }
         }));
         let stored = answer
@@ -179,7 +179,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         })
     }
 
-    async fn new_task(&self, mut incoming: Incoming, client_id: Option<String>, reply: Reply) {
+    async fn new_task(&self, mut incoming: Incoming, alias: Option<Alias>, reply: Reply) {
         let id = self.options.ids.next();
         if incoming.message.context_id.is_empty() {
             incoming.message.context_id = self.options.ids.next();
@@ -194,15 +194,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         };
         let guard = self.turns.begin(&task.id, &self.options.shutdown);
         let owner = Arc::clone(&incoming.caller.subject);
-        let task = match self
-            .log
-            .create(NewTask {
-                owner,
-                client_id,
-                task,
-            })
-            .await
-        {
+        let task = match self.log.create(NewTask { owner, alias, task }).await {
             Ok(task) => task,
             Err(LogError::Duplicate) => {
                 let taken = A2aError::invalid_param("id", "there is a task with this id already");

@@ -94,7 +94,7 @@ async fn hundred_thousand_chunks_cost_the_same_each() {
     let task = log
         .create(NewTask {
             owner: "ann".into(),
-            client_id: None,
+            alias: None,
             task,
         })
         .await

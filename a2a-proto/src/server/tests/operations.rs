@@ -569,7 +569,7 @@ async fn unfinished_tasks_are_recovered_after_a_restart() {
     let open = || Arc::new(SqliteLog::open(&path).unwrap());
     let new = crate::log::NewTask {
         owner: "ann".into(),
-        client_id: None,
+        alias: None,
         task: crate::types::Task {
             id: "t".to_owned(),
             context_id: "c".to_owned(),

@@ -7,6 +7,11 @@ fn example(id: &str, text: &str) -> Value {
     json!({"id": id, "message": {"role": "user", "parts": [{"text": text}]}})
 }
 
+/// The same in v0.1: parts say their `type`.
+fn typed(id: &str, text: &str) -> Value {
+    json!({"id": id, "message": {"role": "user", "parts": [{"type": "text", "text": text}]}})
+}
+
 async fn frames(server: &Running, body: &Value, headers: &[(&str, &str)]) -> Vec<http::Frame> {
     let mut all = vec![("Content-Type", "application/json")];
     all.extend_from_slice(headers);
@@ -169,48 +174,118 @@ async fn same_id_goes_on_with_the_task_until_it_has_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cut_stream_is_resumed_by_get_or_by_the_same_post() {
+async fn request_with_typed_parts_is_answered_in_the_objects_of_v0_1() {
     let server = Running::start().await;
-    let whole = frames(&server, &example("mine", "chunks 10"), &[]).await;
-    let after = |id: &str| {
-        whole
-            .iter()
-            .position(|frame| frame.id == Some(id.parse().unwrap()))
-            .unwrap()
-            + 1
-    };
-    for id in ["2", "5", "11"] {
-        let headers = [("accept", "text/event-stream"), ("last-event-id", id)];
-        for path in ["/tasks/mine", "/legacy/tasks/mine"] {
-            let stream = Stream::open(server.address, "GET", path, &headers, b"").await;
-            assert_eq!(stream.all().await, whole[after(id)..], "{path} after {id}");
+    let frames = frames(&server, &typed("mine", "Build a REST API"), &[]).await;
+    let told: Vec<_> = frames
+        .iter()
+        .map(|frame| {
+            let mut data = frame.json();
+            if let Some(Value::Object(status)) = data.get_mut("status") {
+                assert!(status.remove("timestamp").is_some_and(|at| at.is_string()));
+            }
+            (frame.event.as_deref().unwrap(), data)
+        })
+        .collect();
+    let text = |text: &str| json!([{"type": "text", "text": text}]);
+    let says = json!({"role": "agent", "parts": text("done")});
+    assert_eq!(
+        told,
+        [
+            (
+                "task.status",
+                json!({"id": "mine", "status": {"state": "submitted"}, "final": false})
+            ),
+            (
+                "task.status",
+                json!({"id": "mine", "status": {"state": "working"}, "final": false})
+            ),
+            (
+                "task.artifact",
+                json!({"id": "mine", "artifact": {"index": 0, "lastChunk": true, "parts": text("Build a REST API")}})
+            ),
+            ("task.message", json!({"id": "mine", "message": says})),
+            (
+                "task.status",
+                json!({"id": "mine", "status": {"state": "completed", "message": says}, "final": true})
+            ),
+        ]
+    );
+    // The form is kept beside the task, not in it.
+    let list = server
+        .call(Binding::Rpc, "ListTasks", json!({}))
+        .await
+        .unwrap();
+    assert_eq!(list["tasks"][0].get("metadata"), None);
+    // A task of another dialect, followed by a simple client.
+    let id = server.begin("hello").await["id"].clone();
+    let path = format!("/legacy/tasks/{}", id.as_str().unwrap());
+    let headers = [("accept", "text/event-stream")];
+    let stream = Stream::open(server.address, "GET", &path, &headers, b"").await;
+    let last = stream.all().await.last().unwrap().json();
+    assert_eq!(
+        (&last["id"], &last["status"]["state"]),
+        (&id, &json!("completed"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cut_stream_is_resumed_in_its_form_by_get_or_by_the_same_post() {
+    let server = Running::start().await;
+    for (id, body, completed) in [
+        ("short", example("short", "say a b c"), "/status"),
+        ("typed", typed("typed", "say a b c"), "/status/state"),
+        ("chunks", example("chunks", "chunks 10"), "/status"),
+    ] {
+        let whole = frames(&server, &body, &[]).await;
+        let last = whole.last().unwrap();
+        assert_eq!(last.json().pointer(completed), Some(&json!("completed")));
+        let numbered = whole.iter().enumerate();
+        let cuts: Vec<_> = numbered
+            .filter_map(|(at, frame)| Some((at + 1, frame.id?)))
+            .filter(|(_, seq)| Some(*seq) != last.id)
+            .collect();
+        assert!(cuts.len() > 3, "{whole:?}");
+        for (after, seq) in cuts {
+            let seq = seq.to_string();
+            let headers = [("accept", "text/event-stream"), ("last-event-id", &*seq)];
+            for path in [format!("/tasks/{id}"), format!("/legacy/tasks/{id}")] {
+                let stream = Stream::open(server.address, "GET", &path, &headers, b"").await;
+                assert_eq!(stream.all().await, whole[after..], "{path} after {seq}");
+            }
+            assert_eq!(
+                frames(&server, &body, &headers).await,
+                whole[after..],
+                "{id} after {seq}"
+            );
         }
-        let again = frames(&server, &example("mine", "chunks 10"), &headers).await;
-        assert_eq!(again, whole[after(id)..]);
+        // Without a number: the task as it stands.
+        let path = format!("/tasks/{id}");
+        let headers = [("accept", "text/event-stream")];
+        let stream = Stream::open(server.address, "GET", &path, &headers, b"").await;
+        let all = stream.all().await;
+        assert_eq!(
+            all.last().unwrap().json().pointer(completed),
+            Some(&json!("completed"))
+        );
+        // As JSON it is the same object whatever the form.
+        assert_eq!(
+            server.get(&path).await.json()["status"]["state"],
+            "completed"
+        );
     }
     assert_eq!(
         server
             .call(Binding::Rpc, "ListTasks", json!({}))
             .await
             .unwrap()["totalSize"],
-        1
+        3
     );
-    // Without a number: the task as it stands.
-    let stream = Stream::open(
-        server.address,
-        "GET",
-        "/tasks/mine",
-        &[("accept", "text/event-stream")],
-        b"",
-    )
-    .await;
-    let all = stream.all().await;
-    assert_eq!(all.last().unwrap().json()["status"], "completed");
     for bad in ["99", "x"] {
         let headers = [("accept", "text/event-stream"), ("last-event-id", bad)];
         assert_eq!(
             server
-                .send("GET", "/tasks/mine", &headers, b"")
+                .send("GET", "/tasks/short", &headers, b"")
                 .await
                 .status,
             400
