@@ -260,3 +260,6 @@ fn url_of(address: SocketAddr) -> String {
     };
     format!("http://{}", SocketAddr::new(ip, address.port()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -178,8 +178,4 @@ impl StandAlone for FakeBackend {
             })
         })
     }
-
-    fn log<'a>(&'a self, _worker: &'a WorkerId) -> BoxFuture<'a, String> {
-        Box::pin(async { String::new() })
-    }
 }

@@ -21,9 +21,6 @@ pub trait StandAlone: Backend {
         &'a self,
         card: &'a StandAloneCard,
     ) -> BoxFuture<'a, Result<Instance, BackendError>>;
-
-    /// The last lines of the worker's log; empty when there is none.
-    fn log<'a>(&'a self, worker: &'a WorkerId) -> BoxFuture<'a, String>;
 }
 
 /// An agent ID card given by a user; `agent_id` is checked, the rest is the worker's to judge.

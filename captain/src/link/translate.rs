@@ -307,8 +307,10 @@ impl Translator {
         self.count(tool.output_delta.len())?;
         let call = cut(&tool.id, MAX_NAME_BYTES);
         let announced = self.calls.get(&call).copied().unwrap_or(false);
-        // A call is announced when there is something to show, or when it has left the state in which that may come.
-        let named = !tool.title.is_empty() || tool.state != ToolState::Pending;
+        // A call is announced when there is something to show. A stream that was taken up in the middle of a call brings
+        // only what is new about it: such a call was announced before.
+        let named =
+            !tool.title.is_empty() || (!tool.name.is_empty() && tool.state != ToolState::Pending);
         if !announced && named {
             let title = if tool.title.is_empty() {
                 &tool.name

@@ -57,6 +57,7 @@ fn only_json_content_types_are_taken() {
     };
     assert!(check("application/json; charset=utf-8"));
     assert!(check("application/a2a+json"));
+    assert!(!is_json(&HeaderMap::new()));
     assert!(!check("text/plain"));
     assert!(!check("application/x-www-form-urlencoded"));
 }

@@ -432,15 +432,6 @@ impl StandAlone for LocalBackend {
             .await
         })
     }
-
-    fn log<'a>(&'a self, worker: &'a WorkerId) -> BoxFuture<'a, String> {
-        let dir = InstanceDir::of(&self.shared.options.workers_dir, worker);
-        Box::pin(async move {
-            blocking(move || Ok(spawn::last_lines(dir.path())))
-                .await
-                .unwrap_or_default()
-        })
-    }
 }
 
 fn observation(worker: &WorkerId, labels: Option<Labels>, state: Observed) -> Observation {

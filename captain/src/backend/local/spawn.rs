@@ -20,8 +20,10 @@ const OLD_LOG_FILE: &str = "worker.log.1";
 const MAX_LOG_BYTES: u64 = 4 * 1024 * 1024;
 /// What is kept of a log when it is cut, and what is read from its end.
 const KEPT_LOG_BYTES: u64 = 256 * 1024;
-/// Lines of a worker's log that an error quotes.
-const QUOTED_LINES: usize = 8;
+/// Lines of a worker's log that an error quotes, where the worker has not written an error of its own.
+const QUOTED_LINES: usize = 3;
+/// How a program of ours begins the error that ends it (`daemon::cli`).
+const ERROR_MARK: &str = "error: ";
 /// Bytes of a worker's log that an error quotes at most.
 const QUOTED_BYTES: u64 = 2 * 1024;
 
@@ -139,7 +141,7 @@ pub(super) fn bound_log(dir: &Path) -> io::Result<()> {
     OpenOptions::new().write(true).open(&path)?.set_len(0)
 }
 
-/// The last lines of a worker's log, for an error; empty when there is none.
+/// The end of a worker's log, for an error: its own error with all that follows, else the last lines.
 pub(super) fn last_lines(dir: &Path) -> String {
     let Ok(end) = read_end(&dir.join(LOG_FILE), QUOTED_BYTES) else {
         return String::new();
@@ -149,7 +151,11 @@ pub(super) fn last_lines(dir: &Path) -> String {
         .lines()
         .filter(|line| !line.trim().is_empty())
         .collect();
-    lines[lines.len().saturating_sub(QUOTED_LINES)..].join("\n")
+    let begin = lines
+        .iter()
+        .rposition(|line| line.starts_with(ERROR_MARK))
+        .unwrap_or(lines.len().saturating_sub(QUOTED_LINES));
+    lines.get(begin..).unwrap_or_default().join("\n")
 }
 
 fn read_end(path: &Path, limit: u64) -> io::Result<Vec<u8>> {

@@ -132,6 +132,22 @@ fn tool_call_is_announced_once_with_its_title() {
 }
 
 #[test]
+fn call_that_began_before_the_stream_was_taken_up_is_not_announced_again() {
+    let news = Activity::Tool(ToolActivity {
+        id: "call".to_owned(),
+        name: String::new(),
+        title: String::new(),
+        tool_kind: String::new(),
+        state: ToolState::Running,
+        input: None,
+        output_delta: "tick\n".to_owned(),
+        locations: Vec::new(),
+    });
+    let step = at_work().take(activity(&news)).unwrap();
+    assert_eq!(names(&step), ["tool.updated"]);
+}
+
+#[test]
 fn activity_replaces_the_text_for_others() {
     let text = Activity::Text {
         delta: "hello".to_owned(),
