@@ -11,6 +11,7 @@ use std::sync::Arc;
 use a2a_proto::clock::{Clock, Ids, SystemClock, UuidV7};
 use a2a_proto::server::{AnyCaller, Authenticator, BearerToken, Caller};
 use daemon::listen::Authentication;
+use daemon::serve::serve;
 use daemon::state::{Endpoint, StateError, create_private_dir, default_root, write_private};
 use daemon::tasks::{TaskKind, Tasks};
 use rustix::fs::{FlockOperation, flock};
@@ -19,7 +20,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::serve::serve;
 use crate::api::{ApiState, router};
 use crate::auth::{WorkerTokens, user_token};
 use crate::backend::local::{LocalBackend, LocalOptions, find_worker};

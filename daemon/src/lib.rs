@@ -7,6 +7,7 @@ pub mod exit;
 pub mod lifecycle;
 pub mod listen;
 pub mod process;
+pub mod serve;
 pub mod state;
 pub mod tasks;
 pub mod telemetry;

@@ -16,6 +16,7 @@ use daemon::cli::Failure;
 use daemon::exit::Exit;
 use daemon::lifecycle::Lifecycle;
 use daemon::listen::Authentication;
+use daemon::serve::serve as serve_connections;
 use daemon::state::Endpoint;
 use daemon::tasks::TaskKind;
 use secrecy::SecretString;
@@ -33,6 +34,9 @@ use crate::gateway::{Gateway, GatewayOptions, HostPattern};
 use crate::session::{SessionOptions, Sessions};
 use crate::state::{StateDir, StateDirError};
 use crate::workspace::{Workspace, download};
+
+/// Connections of callers. A worker has one captain and now and then a person.
+const MAX_CONNECTIONS: usize = 1024;
 
 /// How long parts may take to end, in each of the two phases of a stop.
 const GRACE: Duration = Duration::from_secs(8);
@@ -104,14 +108,16 @@ pub(crate) async fn serve(
     ));
     let router = downloads.merge(server.router());
 
-    let soft = lifecycle.soft().clone();
+    let serving = serve_connections(
+        listener,
+        router,
+        MAX_CONNECTIONS,
+        tracker.clone(),
+        lifecycle.soft().clone(),
+    );
     lifecycle
         .tasks()
-        .spawn(TaskKind::Essential, "http", async move {
-            axum::serve(listener, router)
-                .with_graceful_shutdown(soft.cancelled_owned())
-                .await
-        });
+        .spawn(TaskKind::Essential, "http", serving);
     Endpoint::announce(state.path(), &parts.url, env!("CARGO_PKG_VERSION"))
         .map_err(|error| Failure::from_error(Exit::Io, &error))?;
     ready();

@@ -96,7 +96,12 @@ impl Sessions {
             );
             return;
         }
-        match self.options.driver.start(SessionSpec::default()).await {
+        let started = tokio::select! {
+            // Dropping a start ends what has been started.
+            () = self.options.stop.cancelled() => return,
+            started = self.options.driver.start(SessionSpec::default()) => started,
+        };
+        match started {
             Ok(session) => {
                 info!("the agent is ready");
                 pool.keep_spare(session);
@@ -212,10 +217,12 @@ impl Job<'_> {
         let mut next = Some(text.clone());
         let mut last = None;
         while let Some(text) = next.take() {
-            let session = pool
-                .obtain(&self.turn.task.context_id, options.driver.as_ref())
-                .await
-                .map_err(|error| fail("the agent cannot be started", error))?;
+            let obtained = tokio::select! {
+                // Dropping a start ends what has been started.
+                () = options.stop.cancelled() => return Err(stopped()),
+                obtained = pool.obtain(&self.turn.task.context_id, options.driver.as_ref()) => obtained,
+            };
+            let session = obtained.map_err(|error| fail("the agent cannot be started", error))?;
             let cancelled = &self.turn.cancelled;
             let end =
                 match turn::run(options, session, self.run, cancelled, self.updates, text).await {

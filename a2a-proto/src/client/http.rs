@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use url::Url;
 
 use super::ClientError;
 
@@ -14,6 +15,8 @@ pub struct HttpOptions {
     pub connect_timeout: Duration,
     /// How long a whole request may take, streams included; `None` for no limit, which streams need.
     pub timeout: Option<Duration>,
+    /// An HTTP proxy on the way; `None` for a direct connection, whatever the environment says.
+    pub proxy: Option<Url>,
     /// Who we say we are.
     pub user_agent: String,
 }
@@ -23,6 +26,7 @@ impl Default for HttpOptions {
         Self {
             connect_timeout: Duration::from_secs(10),
             timeout: None,
+            proxy: None,
             user_agent: concat!("flotilla/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -36,8 +40,8 @@ impl Default for HttpOptions {
 /// # Errors
 /// [`ClientError::Build`] when TLS cannot be set up.
 pub fn http_client(options: &HttpOptions) -> Result<reqwest::Client, ClientError> {
-    builder(options).build().or_else(|error| {
-        let client = builder(options).tls_certs_only([]).build();
+    builder(options)?.build().or_else(|error| {
+        let client = builder(options)?.tls_certs_only([]).build();
         let client = client.map_err(|source| ClientError::Build { source })?;
         tracing::warn!(
             error = &error as &dyn std::error::Error,
@@ -47,7 +51,7 @@ pub fn http_client(options: &HttpOptions) -> Result<reqwest::Client, ClientError
     })
 }
 
-fn builder(options: &HttpOptions) -> reqwest::ClientBuilder {
+fn builder(options: &HttpOptions) -> Result<reqwest::ClientBuilder, ClientError> {
     // Notices a peer that vanished without a word even where no other limit applies.
     const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
     #[expect(
@@ -61,9 +65,15 @@ fn builder(options: &HttpOptions) -> reqwest::ClientBuilder {
         .no_proxy()
         .tcp_nodelay(true)
         .tcp_keepalive(TCP_KEEPALIVE);
-    match options.timeout {
+    let builder = match options.timeout {
         Some(timeout) => builder.timeout(timeout),
         None => builder,
+    };
+    match &options.proxy {
+        Some(proxy) => reqwest::Proxy::all(proxy.clone())
+            .map(|proxy| builder.proxy(proxy))
+            .map_err(|source| ClientError::Build { source }),
+        None => Ok(builder),
     }
 }
 

@@ -10,7 +10,6 @@ mod events;
 mod health;
 mod jobs;
 mod repo;
-pub mod serve;
 mod submit;
 #[cfg(test)]
 mod tests;

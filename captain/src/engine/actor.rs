@@ -64,10 +64,6 @@ pub(super) enum Command {
 
 /// What tasks report.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are events; a box for each would only cost"
-)]
 pub(super) enum Input {
     /// Something happened to a job.
     Event {

@@ -250,6 +250,8 @@ fn schema_accepts_the_examples_and_refuses_what_the_reader_refuses() {
     let validator = jsonschema::validator_for(&schema).unwrap();
     let is_valid = |text: &str| validator.is_valid(&serde_json::from_str(text).unwrap());
     assert!(is_valid(FULL));
+    let shipped = include_str!("../../../examples/agent-id-card.json");
+    assert!(is_valid(shipped) && read(shipped).is_ok());
     assert!(is_valid(SHORT));
     for refused in [
         "{}",

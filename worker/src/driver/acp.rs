@@ -31,8 +31,9 @@ use super::{
 };
 use update::Translator;
 
-/// How long an agent may take from its start to a ready session. 1.5 to 4 seconds are usual for opencode.
-const READY_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long an agent may take from its start to a ready session: 1.5 to 4 seconds are usual for opencode. Less than the
+/// server's limit for a cancel, which waits for it.
+const READY_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// The driver.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use a2a_proto::client::{HttpOptions, http_client};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -214,8 +215,18 @@ impl Model {
     }
 
     fn make_client(&self) -> Result<reqwest::Client, Failure> {
-        client(self.proxy.as_ref()).map_err(|error| {
-            warn!(%error, "the HTTP client for the model cannot be made");
+        let options = HttpOptions {
+            connect_timeout: CONNECT_TIMEOUT,
+            // A reasoning model may be silent for minutes: the session's watchdogs decide when that is too long.
+            timeout: None,
+            proxy: self.proxy.clone(),
+            ..HttpOptions::default()
+        };
+        http_client(&options).map_err(|error| {
+            warn!(
+                error = daemon::cli::chain(&error),
+                "the HTTP client for the model cannot be made"
+            );
             Failure::new(
                 StatusCode::BAD_GATEWAY,
                 "no-client",
@@ -236,24 +247,6 @@ impl Model {
         self.meter.unreachable(message.clone());
         Failure::new(StatusCode::BAD_GATEWAY, "model-unreachable", message)
     }
-}
-
-/// A client that waits as long as the model needs: a reasoning model may be silent for minutes, and the session's watchdogs
-/// decide when that is too long.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the shared client has a limit for the whole request, which a model's stream must not have"
-)]
-fn client(proxy: Option<&url::Url>) -> Result<reqwest::Client, reqwest::Error> {
-    let mut builder = reqwest::Client::builder()
-        .no_proxy()
-        .connect_timeout(CONNECT_TIMEOUT)
-        // A provider that redirects would take the key along to wherever it points.
-        .redirect(reqwest::redirect::Policy::none());
-    if let Some(proxy) = proxy {
-        builder = builder.proxy(reqwest::Proxy::all(proxy.clone())?);
-    }
-    builder.build()
 }
 
 #[derive(Debug)]

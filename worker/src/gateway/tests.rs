@@ -155,7 +155,7 @@ async fn serve_upstream(
     address
 }
 
-const CHAT: &str = "POST /v1/chat/completions?x=1 HTTP/1.1\nHost: 127.0.0.1:18080\nAuthorization: Bearer placeholder\nX-Api-Key: placeholder\nX-Other: kept\nConnection: close, x-gone\nX-Gone: 1\nContent-Length: 2\n\n{}";
+const CHAT: &str = "POST /v1/chat/completions?x=1 HTTP/1.1\nHost: 127.0.0.1:18080\nAuthorization: Bearer placeholder\nX-Api-Key: placeholder\nUser-Agent: agent/1\nX-Other: kept\nConnection: close, x-gone\nX-Gone: 1\nContent-Length: 2\n\n{}";
 
 #[tokio::test]
 async fn model_requests_get_the_key_and_lose_the_placeholder() {
@@ -173,7 +173,9 @@ async fn model_requests_get_the_key_and_lose_the_placeholder() {
     assert!(body.contains("data: hi"));
     assert_eq!(
         fixture.seen(),
-        ["POST /api/v1/chat/completions?x=1 [authorization=Bearer real x-other=kept] {}"]
+        [
+            "POST /api/v1/chat/completions?x=1 [authorization=Bearer real user-agent=agent/1 x-other=kept] {}"
+        ]
     );
     assert_eq!(fixture.gateway.meter().calls(), 1);
     let audit = fixture.audit().await;
@@ -198,7 +200,7 @@ async fn anthropic_gets_its_own_header() {
         .await;
     assert_eq!(
         fixture.seen(),
-        ["POST /api/v1/messages [x-api-key=real x-other=kept] {}"]
+        ["POST /api/v1/messages [user-agent=agent/1 x-api-key=real x-other=kept] {}"]
     );
 }
 

@@ -6,6 +6,7 @@
     reason = "a failure here is the test's failure"
 )]
 
+mod acp;
 mod common;
 mod opencode;
 mod serve;

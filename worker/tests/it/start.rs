@@ -221,3 +221,20 @@ fn a_missing_workspace_is_made() {
     let _worker = home.scripted();
     assert!(home.path("new/workspace").is_dir());
 }
+
+/// bubblewrap serves here as the tool that makes a disk of 128 KiB.
+#[test]
+fn a_full_disk_is_told_before_anything_is_served() {
+    let home = Home::new();
+    let state = home.path("state");
+    std::fs::create_dir(&state).unwrap();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let inner = serve(&home, &[]);
+    let mut command = Command::new("bwrap");
+    command
+        .args(["--dev-bind", "/", "/", "--size", "16384", "--tmpfs"])
+        .arg(&state)
+        .arg("--");
+    command.arg(inner.get_program()).args(inner.get_args());
+    check(&home, command, 74, &["free space"]);
+}

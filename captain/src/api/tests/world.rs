@@ -20,7 +20,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use crate::api::serve::serve;
 use crate::api::{ApiState, router};
 use crate::auth::WorkerTokens;
 use crate::backend::fake::FakeBackend;
@@ -29,6 +28,7 @@ use crate::engine::{Options, Ports, start};
 use crate::planner::Planners;
 use crate::store::MemoryStore;
 use crate::workspace::{Git, ImportLimits, Workspaces};
+use daemon::serve::serve;
 
 pub(super) const TOKEN: &str = "a token that nobody guesses";
 /// Long enough for a slow machine; a test that waits this long has failed.

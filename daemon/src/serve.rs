@@ -1,4 +1,4 @@
-//! The connections of the API: HTTP/1.1, a bound on their number, a deadline for a request's head, and an orderly end.
+//! The connections of a server: HTTP/1.1, a bound on their number, a deadline for a request's head, and an orderly end.
 //! Our own loop and not axum's, because that has neither bound nor deadline and keeps room for HTTP/2 in every
 //! connection, which a thousand open event streams pay for.
 
