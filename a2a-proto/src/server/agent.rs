@@ -76,7 +76,7 @@ pub enum Acceptance {
     /// A task is made, or the message's task goes on.
     Task,
     /// A direct reply. Missing ids are filled in.
-    Reply(Message),
+    Reply(Box<Message>),
 }
 
 /// One message to work on.

@@ -50,7 +50,7 @@ pub(super) fn response(
             StreamResponse::Task(snapshot.task.as_ref().clone()),
         )),
         // A direct reply is the only event of its stream.
-        First::Reply(message) => Some((1, StreamResponse::Message(message))),
+        First::Reply(message) => Some((1, StreamResponse::Message(*message))),
     };
     let first = first
         .map(|(seq, event)| {

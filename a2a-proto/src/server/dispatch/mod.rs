@@ -26,7 +26,7 @@ pub(super) enum First {
     /// With the task as it stands.
     Snapshot(Snapshot),
     /// With a direct reply, which is all.
-    Reply(Message),
+    Reply(Box<Message>),
     /// With what follows.
     Rest,
 }

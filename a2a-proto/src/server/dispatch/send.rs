@@ -66,7 +66,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let permit = self.stream_permit()?;
         match self.begin(send).await? {
             Sent::Reply(message) => Ok(Feed {
-                first: First::Reply(message),
+                first: First::Reply(Box::new(message)),
                 rest: None,
                 permit,
             }),
@@ -131,7 +131,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             caller,
         };
         match self.agent.accept(&incoming).await? {
-            Acceptance::Reply(message) => Ok(Sent::Reply(self.complete(message, incoming)?)),
+            Acceptance::Reply(message) => Ok(Sent::Reply(self.complete(*message, incoming)?)),
             Acceptance::Task => {
                 if self.options.shutdown.is_cancelled() {
                     return Err(super::overloaded());

@@ -94,12 +94,12 @@ impl Agent for TestAgent {
 
     async fn accept(&self, incoming: &Incoming) -> Result<Acceptance, A2aError> {
         match incoming.message.text().split(' ').next() {
-            Some("reply") => Ok(Acceptance::Reply(Message::agent(
-                "",
-                vec![Part::text("hello")],
-            ))),
+            Some("reply") => {
+                let reply = Message::agent("", vec![Part::text("hello")]);
+                Ok(Acceptance::Reply(Box::new(reply)))
+            }
             Some("refuse") => Err(A2aError::invalid_param("message", "not today")),
-            Some("bad-reply") => Ok(Acceptance::Reply(Message::default())),
+            Some("bad-reply") => Ok(Acceptance::Reply(Box::default())),
             _ => Ok(Acceptance::Task),
         }
     }
