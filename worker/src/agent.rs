@@ -83,7 +83,9 @@ impl Agent for Worker {
     }
 
     async fn cancel(&self, target: &CancelTarget) -> Result<(), AgentError> {
-        self.sessions.cancel(&target.task_id).await;
+        self.sessions
+            .cancel(&target.task_id, &target.context_id)
+            .await;
         Ok(())
     }
 }

@@ -1,7 +1,7 @@
 //! The agent ID card: the JSON (or TOML) file that gives a worker its identity and its limits.
 //!
 //! The type here is the source of the committed JSON Schema (`worker/agent-id-card.schema.json`). A card is read in two
-//! steps: [`read`](AgentIdCard::read) checks the text alone and reports every problem at once; [`check`] looks at the file system
+//! steps: [`read`](AgentIdCard::read) checks the text alone and reports every problem at once; [`check()`] looks at the file system
 //! (workspace, key file). Neither starts anything, and neither may create the workspace: that is the caller's decision.
 
 mod check;

@@ -152,10 +152,14 @@ impl Sessions {
     }
 
     /// Stops the work on a task; returns when the agent and everything it started for it are gone.
-    pub(crate) async fn cancel(&self, task: &str) {
+    pub(crate) async fn cancel(&self, task: &str, context: &str) {
         if let Some(run) = self.runs.find(task) {
             run.cancel.cancel();
             run.done.cancelled().await;
+        } else if let Ok(mut pool) = self.pool.try_lock() {
+            // The task waits for an answer, and its agent may have left something running. While another task has the
+            // workspace, an idle agent stays until it has to make room.
+            pool.discard(context).await;
         }
     }
 

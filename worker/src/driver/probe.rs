@@ -7,7 +7,6 @@ use std::process::{Child, Command, Stdio};
 
 use daemon::cli::Failure;
 use daemon::exit::Exit;
-use worker_sandbox::doctor::USER_NAMESPACE_REMEDY;
 use worker_sandbox::{Sandbox, SandboxError};
 
 /// A trial that is under way.
@@ -54,11 +53,13 @@ impl Probe {
 }
 
 fn sandbox_failure(error: &SandboxError) -> Failure {
-    match error {
-        SandboxError::NamespacesRefused { .. } => {
-            Failure::from_error(Exit::NotPermitted, error).with_hint(USER_NAMESPACE_REMEDY)
-        }
-        _ => Failure::from_error(Exit::Unavailable, error)
-            .with_hint("`worker doctor` says what is missing"),
+    let exit = match error {
+        SandboxError::NamespacesRefused { .. } => Exit::NotPermitted,
+        _ => Exit::Unavailable,
+    };
+    let failure = Failure::from_error(exit, error);
+    match error.remedy() {
+        Some(remedy) => failure.with_hint(remedy),
+        None => failure.with_hint("`worker doctor` says what is missing"),
     }
 }

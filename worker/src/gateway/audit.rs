@@ -85,9 +85,14 @@ impl Record {
         self
     }
 
-    /// How many bytes went out to the other side and came in from it.
-    pub(super) fn moved(mut self, bytes_out: u64, bytes_in: u64) -> Self {
+    /// How many bytes the request's body has, as far as it says.
+    pub(super) fn sends(mut self, bytes_out: u64) -> Self {
         self.bytes_out = bytes_out;
+        self
+    }
+
+    /// How many bytes came in from the other side.
+    pub(super) fn received(mut self, bytes_in: u64) -> Self {
         self.bytes_in = bytes_in;
         self
     }

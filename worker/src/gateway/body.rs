@@ -129,7 +129,7 @@ where
 impl<B> Drop for Metered<B> {
     fn drop(&mut self) {
         if let Some(record) = self.record.take() {
-            self.audit.write(&record.moved(0, self.received));
+            self.audit.write(&record.received(self.received));
         }
     }
 }

@@ -95,7 +95,8 @@ impl Model {
             .as_ref()
             .and_then(url::Url::host_str)
             .unwrap_or_default();
-        let record = Record::new("model", request.method(), host, request.uri().path());
+        let record = Record::new("model", request.method(), host, request.uri().path())
+            .sends(request.body().size_hint().lower());
         match self.send(request, &path).await {
             Ok(response) => {
                 let status = response.status();

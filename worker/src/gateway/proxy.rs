@@ -284,7 +284,12 @@ async fn tunnel(
         sent.load(Ordering::Relaxed),
         received.load(Ordering::Relaxed),
     );
-    audit.write(&record.finished(StatusCode::OK, "").moved(sent, received));
+    audit.write(
+        &record
+            .finished(StatusCode::OK, "")
+            .sends(sent)
+            .received(received),
+    );
 }
 
 /// One plain HTTP exchange over a connection of its own.

@@ -157,3 +157,44 @@ async fn a_loop_of_steps_is_stopped() {
         .unwrap();
     assert!(said.starts_with("stopped after 3 steps"), "{said}");
 }
+
+#[tokio::test]
+async fn a_full_line_is_told_to_come_back() {
+    let home = Home::new();
+    let worker = home.scripted();
+    for _ in 0..17 {
+        worker.begin(message("hang")).await;
+    }
+    let answer = worker
+        .request("POST", "/message:send")
+        .json(&json!({ "message": message("hang") }))
+        .send()
+        .await
+        .unwrap();
+    assert!(
+        matches!(answer.status().as_u16(), 429 | 503),
+        "{}",
+        answer.status()
+    );
+    assert_eq!(answer.headers()["retry-after"], "10");
+}
+
+#[tokio::test]
+async fn cancelling_a_task_that_waits_for_an_answer_ends_its_agent() {
+    let home = Home::new();
+    let worker = home.scripted();
+    let id = worker.begin(message("input Go on?")).await;
+    let task = worker.wait_for(&id, "TASK_STATE_INPUT_REQUIRED").await;
+    let cancel = worker
+        .request("POST", &format!("/tasks/{id}:cancel"))
+        .json(&json!({}));
+    assert!(cancel.send().await.unwrap().status().is_success());
+    let events = worker
+        .stream(follow_up("recall", "contextId", &task["contextId"]))
+        .await;
+    assert!(
+        text(&events).starts_with("turn 1 "),
+        "the old agent is still there: {}",
+        text(&events)
+    );
+}
