@@ -57,8 +57,8 @@ pub(super) fn stand_alone(
 ) -> Map<String, Value> {
     let mut card = common(agent, worker, workspace);
     card.insert("allowed_hosts".to_owned(), json!(agent.allowed_hosts));
-    // Another provider than the captain's has nothing to do with the captain's key, model and address.
-    if given.contains_key("api_provider") {
+    // Another provider, or another address, has nothing to do with the captain's key: it would be sent there.
+    if given.contains_key("api_provider") || given.contains_key("base_url") {
         for name in ["api_key_file", "model", "base_url"] {
             card.remove(name);
         }

@@ -270,6 +270,7 @@ impl LocalBackend {
     ) -> Result<Instance, BackendError> {
         let mut pause = FIRST_LOOK;
         loop {
+            // A few hundred bytes of a local file: read sooner than handed to another thread.
             if let Some(endpoint) = dir.endpoint() {
                 let registry = &self.shared.registry;
                 registry.listens(worker, endpoint.process, &endpoint.url);

@@ -249,11 +249,52 @@ fn given_provider_does_not_get_the_captains_key() {
         ..AgentConfig::default()
     };
     let worker = WorkerId::parse("hand").unwrap();
-    let given = serde_json::json!({"api_provider": "custom", "base_url": "http://evil.example/v1"});
-    let given = given.as_object().unwrap();
-    let card = card::stand_alone(&agent, &worker, Path::new("/w"), given);
-    assert!(!card.contains_key("api_key_file"), "{card:?}");
-    assert_eq!(card["base_url"], "http://evil.example/v1");
+    for given in [
+        serde_json::json!({"api_provider": "custom", "base_url": "http://evil.example/v1"}),
+        serde_json::json!({"base_url": "http://evil.example/v1"}),
+    ] {
+        let given = given.as_object().unwrap();
+        let card = card::stand_alone(&agent, &worker, Path::new("/w"), given);
+        assert!(!card.contains_key("api_key_file"), "{card:?}");
+        assert_eq!(card["base_url"], "http://evil.example/v1");
+    }
+    let card = card::stand_alone(&agent, &worker, Path::new("/w"), &Map::new());
+    assert_eq!(card["api_key_file"], "/keys/anthropic");
+}
+
+#[test]
+fn cards_are_what_the_worker_reads() {
+    let dir = tempfile::tempdir().unwrap();
+    let agent = AgentConfig {
+        api_provider: Some("anthropic".to_owned()),
+        model: Some("m".to_owned()),
+        base_url: Some("http://127.0.0.1:1/v1".to_owned()),
+        api_key_file: Some(PathBuf::from("/keys/anthropic")),
+        allowed_hosts: vec!["crates.io".to_owned()],
+        ..AgentConfig::default()
+    };
+    let spec = LaunchSpec {
+        limits: SubtaskLimits {
+            time_seconds: Some(60),
+            steps: Some(5),
+            attempts: Some(2),
+        },
+        agent: serde_json::json!({
+            "environment": {"A": "b"},
+            "resource_limits": {"memory_mb": 512, "cpu_shares": 100, "max_processes": 64, "max_open_files": 256},
+        }),
+        ..contract::spec(dir.path(), 1)
+    };
+    let path = dir.path().join("card.json");
+    let worker = WorkerId::parse("hand").unwrap();
+    for card in [
+        card::for_attempt(&agent, &spec).unwrap(),
+        card::for_attempt(&AgentConfig::default(), &contract::spec(dir.path(), 2)).unwrap(),
+        card::stand_alone(&agent, &worker, Path::new("/w"), &Map::new()),
+    ] {
+        std::fs::write(&path, serde_json::to_vec(&card).unwrap()).unwrap();
+        worker::card::AgentIdCard::read(&path).unwrap();
+    }
 }
 
 #[test]
