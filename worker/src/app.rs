@@ -22,6 +22,7 @@ use daemon::tasks::TaskKind;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 use worker_sandbox::Sandbox;
 
@@ -70,7 +71,14 @@ pub(crate) async fn serve(
 
     // The agents' way out is closed after the agents, and in the hard phase in any case.
     let gateway_stop = lifecycle.hard().child_token();
-    let gateway = start_gateway(&parts, &lifecycle, gateway_stop.clone())?;
+    let gateway = start_gateway(
+        card,
+        parts.key.clone(),
+        state,
+        &parts.clock,
+        tracker,
+        gateway_stop.clone(),
+    )?;
     let workspace = Arc::new(Workspace::new(&card.workspace, state.path()));
     let driver = make_driver(&parts, &lifecycle)?;
     let sessions = Arc::new(Sessions::new(SessionOptions {
@@ -174,22 +182,25 @@ pub(crate) async fn serve(
     Ok(exit)
 }
 
-fn start_gateway(
-    parts: &Parts,
-    lifecycle: &Lifecycle,
+/// The agent's way out, as the card says.
+pub(crate) fn start_gateway(
+    card: &AgentIdCard,
+    key: Option<SecretString>,
+    state: &StateDir,
+    clock: &Arc<dyn Clock>,
+    tracker: &TaskTracker,
     stop: CancellationToken,
 ) -> Result<Gateway, Failure> {
-    let card = &parts.card;
     let address = |text: &str| {
         text.parse::<url::Url>()
             .map_err(|error| Failure::from_error(Exit::BadInput, &error))
     };
     let options = GatewayOptions {
-        socket: gateway_socket(&parts.state),
-        audit_file: parts.state.file("audit.jsonl"),
+        socket: gateway_socket(state),
+        audit_file: state.file("audit.jsonl"),
         provider: card.api_provider,
         base_url: card.base_url().map(address).transpose()?,
-        key: parts.key.clone(),
+        key,
         proxy: card.proxy.as_deref().map(address).transpose()?,
         // The card was read with the same parser.
         allowed_hosts: card
@@ -198,13 +209,7 @@ fn start_gateway(
             .filter_map(|pattern| HostPattern::parse(pattern).ok())
             .collect(),
     };
-    Gateway::start(
-        options,
-        Arc::clone(&parts.clock),
-        lifecycle.tasks().tracker(),
-        stop,
-    )
-    .map_err(|error| {
+    Gateway::start(options, Arc::clone(clock), tracker, stop).map_err(|error| {
         Failure::from_error(Exit::Io, &error)
             .with_hint("check the free space and the owner of the state folder")
     })

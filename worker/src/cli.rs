@@ -3,8 +3,12 @@
 //! Output goes through writers, so that a closed pipe is not a panic. Errors are told once, on one screen, with the exit
 //! code that is documented in `docs/exit-codes.md`.
 
+mod doctor;
+mod launch;
+mod list;
 mod schema;
 mod serve;
+mod stop;
 mod token;
 
 use std::ffi::OsString;
@@ -31,6 +35,14 @@ struct Arguments {
 enum Command {
     /// Serve an agent over A2A
     Serve(serve::Serve),
+    /// Run any command in the sandbox of an agent ID card
+    Launch(launch::Launch),
+    /// List the workers that run on this machine
+    List(list::List),
+    /// End a worker and everything that its agent started
+    Stop(stop::Stop),
+    /// Say whether agents can run on this machine, and what is missing
+    Doctor(doctor::Doctor),
     /// Print a bearer token for a worker that makes its own keys
     Token(token::Token),
     /// Print the JSON Schema of agent ID cards
@@ -70,6 +82,14 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> Exit {
             drop(out);
             serve.run()
         }
+        Command::Launch(launch) => {
+            // The command's output goes past us.
+            drop(out);
+            launch.run()
+        }
+        Command::List(list) => list.run(&mut out),
+        Command::Stop(stop) => stop.run(&mut out),
+        Command::Doctor(doctor) => doctor.run(&mut out),
         Command::Token(token) => token.run(&mut out),
         Command::Schema => schema::run(&mut out),
     })

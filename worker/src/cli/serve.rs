@@ -201,7 +201,7 @@ impl Serve {
     }
 }
 
-fn bad_card(problems: &CardProblems) -> Failure {
+pub(super) fn bad_card(problems: &CardProblems) -> Failure {
     Failure::new(Exit::BadInput, problems.to_string())
         .with_hint("`worker schema` prints what a card may hold")
 }

@@ -144,8 +144,12 @@ impl Launcher {
         }
     }
 
-    /// Starts a program with pipes for its three streams.
-    pub(crate) async fn start(&self, launch: Launch) -> Result<Process, ProcessError> {
+    /// Starts a program with the given streams.
+    pub(crate) async fn start_with(
+        &self,
+        launch: Launch,
+        stdio: StdioSpec,
+    ) -> Result<Running, SandboxError> {
         let mut policy = self.template.clone();
         policy.argv = launch.argv;
         policy.env.extend(launch.env);
@@ -153,9 +157,13 @@ impl Launcher {
         if launch.persistent_home {
             policy.home = Home::Persistent(self.home.clone());
         }
+        self.sandbox.start(policy, stdio).await
+    }
+
+    /// Starts a program with pipes for its three streams.
+    pub(crate) async fn start(&self, launch: Launch) -> Result<Process, ProcessError> {
         let mut running = self
-            .sandbox
-            .start(policy, StdioSpec::piped())
+            .start_with(launch, StdioSpec::piped())
             .await
             .map_err(ProcessError::Sandbox)?;
         let said = Said::default();

@@ -8,6 +8,7 @@
 
 mod acp;
 mod common;
+mod launch;
 mod opencode;
 mod serve;
 mod start;
