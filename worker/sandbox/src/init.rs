@@ -9,7 +9,7 @@ mod measure;
 pub(crate) use self::measure::namespaces as own_namespaces;
 
 use std::ffi::OsString;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
@@ -22,7 +22,7 @@ use rustix::process::{
 };
 
 use self::bridge::Bridge;
-use crate::protocol::{FromInit, InitConfig, Step, ToInit, receive, send};
+use crate::protocol::{Ended, FromInit, InitConfig, Step, ToInit, receive, send};
 use crate::sys;
 
 /// What the agent's processes may be asked to do from outside, and what a signal to PID 1 becomes.
@@ -133,14 +133,9 @@ fn run(control: &UnixStream, stdio: [RawFd; 3]) -> Result<ExitCode, Failure> {
     .run()
     .at(Step::Agent)?;
     // If the supervisor is gone, so are we: bubblewrap dies with it and we with bubblewrap.
-    let _nobody = send(
-        control,
-        &FromInit::Exited {
-            code: end.code,
-            signal: end.signal,
-        },
-    );
-    Ok(ExitCode::from(end.exit_code()))
+    let mut out = io::stdout().lock();
+    let _nobody = send(&mut out, &end).and_then(|()| out.flush());
+    Ok(ExitCode::from(exit_code(&end)))
 }
 
 /// Sets soft and hard limit, never above the hard limit that is in force.
@@ -199,18 +194,10 @@ fn descriptor(number: RawFd) -> Result<Stdio, Failure> {
     Ok(Stdio::from(sys::adopt(number).at(Step::Agent)?))
 }
 
-/// How the agent ended.
-struct End {
-    code: Option<i32>,
-    signal: Option<i32>,
-}
-
-impl End {
-    /// The shell's convention: 128 + signal number.
-    fn exit_code(&self) -> u8 {
-        let code = self.code.unwrap_or_else(|| 128 + self.signal.unwrap_or(0));
-        u8::try_from(code).unwrap_or(FAILED)
-    }
+/// The shell's convention: 128 + signal number.
+fn exit_code(end: &Ended) -> u8 {
+    let code = end.code.unwrap_or_else(|| 128 + end.signal.unwrap_or(0));
+    u8::try_from(code).unwrap_or(FAILED)
 }
 
 struct Loop<'a> {
@@ -222,7 +209,7 @@ struct Loop<'a> {
 
 impl Loop<'_> {
     /// Until the agent ends. When init returns, the kernel kills all that is left in the PID namespace (pid_namespaces(7)).
-    fn run(mut self) -> io::Result<End> {
+    fn run(mut self) -> io::Result<Ended> {
         loop {
             let (signalled, told, ready) = {
                 let mut fds = vec![
@@ -274,7 +261,7 @@ impl Loop<'_> {
     }
 
     /// Reads pending signals: forwards those that ask to end, reaps on SIGCHLD.
-    fn signalled(&self) -> Option<End> {
+    fn signalled(&self) -> Option<Ended> {
         let mut record = [0; sys::SIGNAL_RECORD];
         while let Ok(length) = rustix::io::read(&self.signals, &mut record) {
             match sys::signal_number(&record[..length]) {
@@ -287,11 +274,11 @@ impl Loop<'_> {
     }
 
     /// Reaps every dead child, orphans included; the agent's own status ends the loop.
-    fn reap(&self) -> Option<End> {
+    fn reap(&self) -> Option<Ended> {
         let mut end = None;
         while let Ok(Some((pid, status))) = rustix::process::wait(WaitOptions::NOHANG) {
             if pid == self.agent {
-                end = Some(End {
+                end = Some(Ended {
                     code: status.exit_status(),
                     signal: status.terminating_signal(),
                 });

@@ -191,7 +191,7 @@ fn unexpected(message: FromInit, program: &str) -> SandboxError {
             step: Step::Measure,
             detail,
         } => ("measuring what is in force", detail),
-        FromInit::Report(_) | FromInit::Started | FromInit::Exited { .. } => {
+        FromInit::Report(_) | FromInit::Started => {
             ("the start", "init spoke out of turn".to_owned())
         }
     };

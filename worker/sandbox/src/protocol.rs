@@ -40,13 +40,16 @@ pub(crate) enum FromInit {
     },
     /// The agent's program runs.
     Started,
-    /// The agent ended; the last frame.
-    Exited {
-        /// Exit code, if it ended by itself.
-        code: Option<i32>,
-        /// Signal number, if a signal ended it.
-        signal: Option<i32>,
-    },
+}
+
+/// How the agent ended: init's last word. Not on the control socket but on init's stdout, which the keeper reads: two readers on
+/// one socket would take each other's frames when an agent ends at once.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    /// Exit code, if it ended by itself.
+    pub(crate) code: Option<i32>,
+    /// Signal number, if a signal ended it.
+    pub(crate) signal: Option<i32>,
 }
 
 /// What init was doing when it failed.

@@ -19,11 +19,12 @@ use daemon::exit::Exit;
 use daemon::lifecycle::Lifecycle;
 use tokio::time::Instant;
 use tracing::warn;
-use worker_sandbox::{ReadOnlyBind, Running, Sandbox, SandboxError};
+use worker_sandbox::{ReadOnlyBind, Running, Sandbox};
 
 use super::serve::bad_card;
 use crate::app;
 use crate::card::{AgentIdCard, CheckOptions, check};
+use crate::driver::probe::sandbox_failure;
 use crate::driver::process::{Launch as Program, Launcher};
 use crate::state::{StateDir, StateDirError};
 
@@ -229,30 +230,5 @@ async fn until(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-/// What a sandbox error means for the caller of a command.
-pub(super) fn sandbox_failure(error: &SandboxError) -> Failure {
-    let exit = match error {
-        SandboxError::NamespacesRefused { .. } | SandboxError::NotEnforced { .. } => {
-            Exit::NotPermitted
-        }
-        SandboxError::Policy(_) => Exit::BadInput,
-        SandboxError::Bwrap(_) | SandboxError::Agent { .. } | SandboxError::Spawn(_) => {
-            Exit::Unavailable
-        }
-        SandboxError::Seccomp(_)
-        | SandboxError::Prepare { .. }
-        | SandboxError::Setup { .. }
-        | SandboxError::Inside { .. }
-        | SandboxError::StartTimeout { .. }
-        | SandboxError::Control(_)
-        | SandboxError::KillTimeout { .. } => Exit::Internal,
-    };
-    let failure = Failure::from_error(exit, error);
-    match error.remedy() {
-        Some(remedy) => failure.with_hint(remedy),
-        None => failure,
     }
 }

@@ -52,10 +52,23 @@ impl Probe {
     }
 }
 
-fn sandbox_failure(error: &SandboxError) -> Failure {
+/// What a sandbox error means for the caller of this program.
+pub(crate) fn sandbox_failure(error: &SandboxError) -> Failure {
     let exit = match error {
-        SandboxError::NamespacesRefused { .. } => Exit::NotPermitted,
-        _ => Exit::Unavailable,
+        SandboxError::NamespacesRefused { .. } | SandboxError::NotEnforced { .. } => {
+            Exit::NotPermitted
+        }
+        SandboxError::Policy(_) => Exit::BadInput,
+        SandboxError::Bwrap(_) | SandboxError::Agent { .. } | SandboxError::Spawn(_) => {
+            Exit::Unavailable
+        }
+        SandboxError::Seccomp(_)
+        | SandboxError::Prepare { .. }
+        | SandboxError::Setup { .. }
+        | SandboxError::Inside { .. }
+        | SandboxError::StartTimeout { .. }
+        | SandboxError::Control(_)
+        | SandboxError::KillTimeout { .. } => Exit::Internal,
     };
     let failure = Failure::from_error(exit, error);
     match error.remedy() {

@@ -22,7 +22,7 @@ use crate::bwrap::{Bwrap, Descriptors, arguments};
 use crate::cgroup::{Group, LimitsReport};
 use crate::error::SandboxError;
 use crate::policy::{Layer, SandboxPolicy};
-use crate::protocol::{FromInit, receive};
+use crate::protocol::{self, receive};
 use crate::report::{Mismatch, Outside};
 use crate::sys;
 
@@ -218,6 +218,7 @@ fn keep(order: Order) {
         mut child,
         status,
         complaints,
+        last_word,
         control,
         ours,
         outside,
@@ -225,7 +226,6 @@ fn keep(order: Order) {
     } = started;
     let (init_known, init) = oneshot::channel();
     let (end, exit) = watch::channel(None);
-    let own_control = control.try_clone();
     let spawned = Spawned {
         control,
         guard: DropGuard(guard.clone()),
@@ -259,7 +259,7 @@ fn keep(order: Order) {
     }
     let killed_for_memory = group.out_of_memory_kills() > 0;
     group.remove();
-    let exit = exit_of(own_control.ok(), outcome.ok(), killed_for_memory);
+    let exit = exit_of(File::from(last_word), outcome.ok(), killed_for_memory);
     let complaint = crate::init::drain(File::from(complaints), MAX_COMPLAINT);
     if !complaint.is_empty() {
         tracing::debug!(%complaint, "bubblewrap said");
@@ -291,6 +291,7 @@ struct Started {
     child: Child,
     status: OwnedFd,
     complaints: OwnedFd,
+    last_word: OwnedFd,
     control: UnixStream,
     ours: Ours,
     outside: Outside,
@@ -320,6 +321,7 @@ fn spawn(
     };
     let (status, status_end) = pipe()?;
     let (complaints, complaints_end) = pipe()?;
+    let (last_word, last_word_end) = pipe()?;
     let descriptors = Descriptors {
         control: OwnedFd::from(theirs),
         stdio,
@@ -332,7 +334,7 @@ fn spawn(
     command.args(&line.list).env_clear().current_dir("/");
     command
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(Stdio::from(last_word_end))
         .stderr(Stdio::from(complaints_end));
     sys::before_exec(
         &mut command,
@@ -359,6 +361,7 @@ fn spawn(
         child,
         status,
         complaints,
+        last_word,
         control,
         ours,
         outside,
@@ -393,19 +396,13 @@ fn find_init(status: &mut impl BufRead, child: &Child) -> Option<(Pid, OwnedFd)>
 }
 
 /// How it ended: init's own last word if there is one, else bubblewrap's status.
-fn exit_of(control: Option<UnixStream>, status: Option<ExitStatus>, out_of_memory: bool) -> Exit {
-    while let Some(control) = &control {
-        match receive::<FromInit>(control) {
-            Ok(FromInit::Exited { code, signal }) => {
-                return Exit {
-                    code,
-                    signal,
-                    out_of_memory,
-                };
-            }
-            Ok(_) => {}
-            Err(_) => break,
-        }
+fn exit_of(last_word: File, status: Option<ExitStatus>, out_of_memory: bool) -> Exit {
+    if let Ok(protocol::Ended { code, signal }) = receive(last_word) {
+        return Exit {
+            code,
+            signal,
+            out_of_memory,
+        };
     }
     let by_signal = status.and_then(|status| status.signal());
     // 128 + 9 from bubblewrap: init was killed, and all with it.

@@ -161,3 +161,19 @@ async fn report_says_what_was_measured() {
         &running.report
     );
 }
+
+#[tokio::test]
+async fn many_that_end_at_once_all_end_well() {
+    let mut runs = tokio::task::JoinSet::new();
+    for number in 0..40 {
+        // The workspace must live as long as the run.
+        runs.spawn(async move {
+            let bench = bench(&format!("exit {number}"));
+            (number, run(bench.policy.clone()).await.exit.code)
+        });
+    }
+    while let Some(result) = runs.join_next().await {
+        let (number, code) = result.unwrap();
+        assert_eq!(code, Some(number));
+    }
+}
