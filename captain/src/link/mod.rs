@@ -7,6 +7,7 @@ mod follow;
 mod judge;
 #[cfg(test)]
 mod tests;
+mod title;
 mod translate;
 
 use std::sync::Arc;

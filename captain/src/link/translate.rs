@@ -14,6 +14,8 @@ use captain_core::event::ToolStatus;
 use captain_core::job::WorkerTask;
 use captain_core::{Attempt, JobEvent, Outcome, SubtaskId};
 
+use super::title;
+
 /// The artifact that carries the git bundle.
 pub(super) const BUNDLE_ARTIFACT: &str = "bundle";
 /// Output of one attempt in all, in bytes: hours of an agent that talks without a pause stay far below.
@@ -109,6 +111,15 @@ impl Step {
     }
 }
 
+/// A tool call that has begun and not ended.
+#[derive(Debug, Clone, Default)]
+struct Call {
+    /// Whether people were told of it.
+    announced: bool,
+    /// What it is called so far.
+    title: String,
+}
+
 /// What the stream has told about one attempt.
 #[derive(Debug)]
 pub(super) struct Translator {
@@ -116,8 +127,10 @@ pub(super) struct Translator {
     attempt: Attempt,
     task: Option<WorkerTask>,
     waiting: bool,
-    /// Calls that have begun and not ended; `false` until they were announced.
-    calls: BTreeMap<String, bool>,
+    /// Calls that have begun and not ended, by id.
+    calls: BTreeMap<String, Call>,
+    /// The name of the workspace's folder.
+    folder: String,
     bytes: usize,
     events: usize,
     artifacts: usize,
@@ -127,6 +140,7 @@ impl Translator {
     /// For an attempt; `task` is the worker's task when the captain knew it before.
     pub(super) fn new(subtask: SubtaskId, attempt: Attempt, task: Option<WorkerTask>) -> Self {
         Self {
+            folder: format!("{subtask}-{attempt}"),
             subtask,
             attempt,
             task,
@@ -306,22 +320,17 @@ impl Translator {
         let (subtask, attempt) = (self.subtask.clone(), self.attempt);
         self.count(tool.output_delta.len())?;
         let call = cut(&tool.id, MAX_NAME_BYTES);
-        let announced = self.calls.get(&call).copied().unwrap_or(false);
-        // A call is announced when there is something to show. A stream that was taken up in the middle of a call brings
-        // only what is new about it: such a call was announced before.
-        let named =
-            !tool.title.is_empty() || (!tool.name.is_empty() && tool.state != ToolState::Pending);
+        let Call { announced, title } = self.calls.get(&call).cloned().unwrap_or_default();
+        let title = cut(&title::of(&title, &tool, &self.folder), MAX_NAME_BYTES);
+        // A call is announced when it is known what it does: agents begin with the tool's bare name. A stream that was
+        // taken up in the middle of a call brings only what is new about it: such a call was announced before.
+        let named = !title.is_empty() && tool.state != ToolState::Pending;
         if !announced && named {
-            let title = if tool.title.is_empty() {
-                &tool.name
-            } else {
-                &tool.title
-            };
             step.events.push(JobEvent::ToolStarted {
                 subtask: subtask.clone(),
                 attempt,
                 call: call.clone(),
-                title: cut(title, MAX_NAME_BYTES),
+                title: title.clone(),
                 kind: (!tool.tool_kind.is_empty()).then(|| cut(&tool.tool_kind, MAX_NAME_BYTES)),
             });
         }
@@ -335,7 +344,8 @@ impl Translator {
         }
         let status = match tool.state {
             ToolState::Pending | ToolState::Running => {
-                self.calls.insert(call, announced || named);
+                let announced = announced || named;
+                self.calls.insert(call, Call { announced, title });
                 return within("open tool calls", self.calls.len(), MAX_OPEN_CALLS);
             }
             ToolState::Completed => ToolStatus::Completed,
