@@ -34,7 +34,8 @@ lint: setup-test ## Check format, lints, dependencies
 	$(CARGO) deny --locked check bans licenses sources
 
 .PHONY: bench
-bench: ## Measure our event stream against a bare handler, side by side
+bench: ## Measure streams against a bare handler, and whole processes
+	$(CARGO) bench --locked --package a2a-proto --bench stream
 	$(CARGO) build --release --locked --package captain --package worker --package e2e --bins
 	$(CARGO) run --release --locked --quiet --package e2e --bin bench
 

@@ -89,4 +89,14 @@ impl StartError {
             | Self::Interrupted(_) => Exit::Internal,
         }
     }
+
+    /// What to do about it, where the text does not say it already.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self.exit() {
+            Exit::Io => Some(
+                "check the folder's owner and the free space, or choose another with --state-dir",
+            ),
+            _ => None,
+        }
+    }
 }

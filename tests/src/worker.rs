@@ -108,6 +108,12 @@ impl WorkerBuilder {
         self.folder.path().join("workspace")
     }
 
+    /// Its state folder.
+    #[must_use]
+    pub fn state_dir(&self) -> PathBuf {
+        state(&self.folder)
+    }
+
     /// The command that starts this worker.
     #[must_use]
     pub fn command(&self) -> Command {
@@ -161,8 +167,9 @@ impl WorkerBuilder {
     }
 }
 
+/// Where `worker list` would look for it, below a root of its own.
 fn state(folder: &TempDir) -> PathBuf {
-    folder.path().join("state")
+    folder.path().join("workers/e2e")
 }
 
 /// The status of the last `task.status` event.

@@ -133,8 +133,9 @@ struct RpcFrames {
 
 impl Render for RpcFrames {
     fn event(&mut self, event: &LoggedEvent, frames: &mut Frames) -> Result<(), A2aError> {
-        frames.push_json(
-            event.seq,
+        frames.push(
+            Some(event.seq),
+            None,
             &[self.envelopes.head(), &event.json, Envelopes::TAIL],
         );
         Ok(())

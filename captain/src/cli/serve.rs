@@ -89,5 +89,9 @@ async fn stopped(lifecycle: &Lifecycle) -> Result<Exit, Failure> {
 /// A failure to start.
 #[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(crate) fn failure(error: StartError) -> Failure {
-    Failure::from_error(error.exit(), &error)
+    let failure = Failure::from_error(error.exit(), &error);
+    match error.hint() {
+        Some(hint) => failure.with_hint(hint),
+        None => failure,
+    }
 }

@@ -1,17 +1,15 @@
-//! Merging results, one after the other, in the order given. The work is done by `git merge` in a repository
-//! of its own, which every git since 2.34 does alike; it is only made where two results really went apart.
+//! Merging results, one after the other, in the order given. The work is done by `git merge` in a folder of its own,
+//! which every git since 2.34 does alike; the folder is only made where two results really went apart.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use captain_core::{CommitId, Conflict, SubtaskId};
 
 use super::error::{MergeError, WorkspaceError};
-use super::git::{Answer, Call, Git};
+use super::git::Answer;
 use super::outputs::split_nul;
-use super::repository::{
-    JobRepository, RESULT_REF, commit_id, make_folder, remove_tree, write_attributes,
-};
+use super::repository::{JobRepository, RESULT_REF, commit_id, remove_tree};
 
 /// One result to merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,13 +28,13 @@ impl JobRepository {
             return Ok(self.base().await?);
         };
         let mut current = first.commit.clone();
-        let mut bench: Option<Bench> = None;
+        let mut folder: Option<PathBuf> = None;
         let mut result = Ok(());
         for (i, input) in rest.iter().enumerate() {
             let merged = self
                 .merge_one(
                     name,
-                    &mut bench,
+                    &mut folder,
                     &current,
                     inputs.get(..=i).unwrap_or_default(),
                     input,
@@ -50,8 +48,8 @@ impl JobRepository {
                 }
             }
         }
-        if let Some(bench) = bench {
-            remove_tree(&bench.place).await?;
+        if let Some(folder) = folder {
+            self.remove_worktree(&folder).await?;
         }
         result.map(|()| current)
     }
@@ -66,7 +64,7 @@ impl JobRepository {
     async fn merge_one(
         &self,
         name: &str,
-        bench: &mut Option<Bench>,
+        folder: &mut Option<PathBuf>,
         current: &CommitId,
         merged: &[Input],
         input: &Input,
@@ -77,13 +75,15 @@ impl JobRepository {
         if self.is_ancestor(current, &input.commit).await? {
             return Ok(input.commit.clone());
         }
-        let bench = match bench {
-            Some(bench) => bench,
-            None => bench.insert(self.add_bench(name).await?),
+        let place = match folder {
+            Some(place) => place.clone(),
+            None => folder
+                .insert(self.add_worktree(name, current).await?)
+                .clone(),
         };
-        // An earlier step may have moved on without the bench.
-        bench
-            .call(&self.git)
+        // An earlier step may have moved on without the folder.
+        self.git
+            .inside(&place)
             .args(["reset", "--quiet", "--hard", current.as_str()])
             .run()
             .await
@@ -93,8 +93,9 @@ impl JobRepository {
             .date(current)
             .await?
             .max(self.date(&input.commit).await?);
-        let answer = bench
-            .call(&self.git)
+        let answer = self
+            .git
+            .inside(&place)
             .args([
                 "merge",
                 "--quiet",
@@ -110,15 +111,17 @@ impl JobRepository {
             .run()
             .await?;
         if answer.code == 0 {
-            let head = bench
-                .call(&self.git)
+            let head = self
+                .git
+                .inside(&place)
                 .args(["rev-parse", "HEAD"])
                 .run()
                 .await?;
             return Ok(commit_id("rev-parse", &head.line())?);
         }
-        let listed = bench
-            .call(&self.git)
+        let listed = self
+            .git
+            .inside(&place)
             .args(["ls-files", "--unmerged", "-z"])
             .run()
             .await?;
@@ -196,33 +199,25 @@ impl JobRepository {
         })
     }
 
-    /// Makes the folder: a repository of its own that keeps its objects in ours. (`git worktree` would do, but several
-    /// of its calls at the same time disturb each other.)
-    async fn add_bench(&self, name: &str) -> Result<Bench, WorkspaceError> {
+    async fn add_worktree(&self, name: &str, commit: &CommitId) -> Result<PathBuf, WorkspaceError> {
         let place = self.scratch().await?.join(format!("merge-{name}"));
         // Left over by a captain that died.
-        remove_tree(&place).await?;
-        make_folder(&place).await?;
-        self.init(&place, &["--initial-branch=merge"]).await?;
-        let own = place.join(".git");
-        write_attributes(&own).await?;
-        self.share_cut(&own).await?;
-        Ok(Bench {
-            place,
-            objects: self.path().join("objects"),
-        })
+        self.remove_worktree(&place).await?;
+        let call = self
+            .call()
+            .args(["worktree", "add", "--quiet", "--detach", "--force"]);
+        call.arg(&place).arg(commit.as_str()).run().await?;
+        Ok(place)
     }
-}
 
-/// Where results are merged.
-struct Bench {
-    place: PathBuf,
-    objects: PathBuf,
-}
-
-impl Bench {
-    fn call<'a>(&self, git: &'a Git) -> Call<'a> {
-        git.inside(&self.place).objects(&self.objects)
+    async fn remove_worktree(&self, place: &Path) -> Result<(), WorkspaceError> {
+        remove_tree(place).await?;
+        // Only then does `git` forget it; one that is just being added is locked and stays.
+        self.call()
+            .args(["worktree", "prune", "--expire=now"])
+            .run()
+            .await?;
+        Ok(())
     }
 }
 

@@ -17,7 +17,7 @@ use e2e::{
 };
 use futures_util::future::try_join_all;
 
-use crate::{Failure, median, table::Table};
+use crate::{Failure, table::Table};
 
 /// Event streams open at a captain.
 const STREAMS: usize = 1_000;
@@ -54,6 +54,11 @@ pub(crate) async fn measure(table: &mut Table) -> Result<(), Failure> {
     start_time(table).await?;
     session_time(table).await;
     Ok(())
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 fn resident(pid: u32) -> f64 {
@@ -99,7 +104,7 @@ async fn start_time(table: &mut Table) -> Result<(), Failure> {
         let builder = WorkerBuilder::scripted().flag("--no-auth");
         ready.push(until_card(builder.command()).await?.as_secs_f64());
     }
-    let (floor, ready) = (median(floor.into_iter()), median(ready.into_iter()));
+    let (floor, ready) = (median(floor), median(ready));
     let what = format!(
         "worker ready ({:.1} ms against {:.1} ms)",
         ready * 1e3,
