@@ -202,6 +202,7 @@ impl Board {
                 ..
             } => {
                 self.says(subtask, |says| {
+                    says.end_line();
                     says.tools.push((call.clone(), clean(title)));
                 });
             }
@@ -304,15 +305,19 @@ impl Says {
     fn add(&mut self, text: &str) {
         for (i, piece) in text.split('\n').enumerate() {
             if i > 0 {
-                let whole = clean(&self.line);
-                if !whole.is_empty() {
-                    self.last = whole;
-                }
-                self.line.clear();
+                self.end_line();
             }
             if self.line.len() < MAX_LINE {
                 self.line.push_str(piece);
             }
+        }
+    }
+
+    /// Words after a line end, or after a tool call, begin a new line.
+    fn end_line(&mut self) {
+        let whole = clean(&std::mem::take(&mut self.line));
+        if !whole.is_empty() {
+            self.last = whole;
         }
     }
 
