@@ -85,7 +85,7 @@ pub(crate) enum GatewayError {
     },
 }
 
-/// A running gateway. Dropping it does not stop it; the cancellation token given to [`start`] does.
+/// A running gateway. Dropping it does not stop it; the cancellation token given to [`Gateway::start`] does.
 #[derive(Debug, Clone)]
 pub(crate) struct Gateway {
     inner: Arc<Inner>,
