@@ -27,6 +27,8 @@ fn main() -> ExitCode {
 fn measure() -> Result<(), Box<dyn std::error::Error>> {
     let workspace = std::env::temp_dir().join(format!("flotilla-startup-{}", std::process::id()));
     std::fs::create_dir_all(&workspace)?;
+    let filter = workspace.join("filter");
+    std::fs::write(&filter, worker_sandbox::seccomp::program()?)?;
     let sandbox = Sandbox::locate(None)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -35,7 +37,7 @@ fn measure() -> Result<(), Box<dyn std::error::Error>> {
     // Taking turns, so that a busy moment of the machine hits both.
     for _ in 0..ROUNDS {
         let begin = Instant::now();
-        bare_bubblewrap(&workspace)?;
+        bare_bubblewrap(&workspace, &filter)?;
         bare.push(begin.elapsed());
 
         let policy = SandboxPolicy::new("startup", &workspace, vec!["true".to_owned()]);
@@ -63,10 +65,12 @@ fn measure() -> Result<(), Box<dyn std::error::Error>> {
         out,
         "Sandbox::start, to the end and cleaned up:     {whole:?}"
     )?;
+    let ratio = |time: Duration| time.as_secs_f64() / bare.as_secs_f64();
     writeln!(
         out,
-        "ratio (end to end):                            {:.2}",
-        whole.as_secs_f64() / bare.as_secs_f64()
+        "ratio: {:.2} until it runs, {:.2} to the end",
+        ratio(ready),
+        ratio(whole)
     )?;
     Ok(())
 }
@@ -76,8 +80,9 @@ fn median(times: &mut [Duration]) -> Duration {
     times[times.len() / 2]
 }
 
-/// What a careful person would type.
-fn bare_bubblewrap(workspace: &Path) -> std::io::Result<()> {
+/// What a careful person would type: the same namespaces, mounts and filter, and `true` instead of our init. The filter comes on
+/// stdin, the one descriptor that needs no preparation.
+fn bare_bubblewrap(workspace: &Path, filter: &Path) -> std::io::Result<()> {
     let mut command = Command::new("bwrap");
     command.args([
         "--unshare-all",
@@ -94,9 +99,10 @@ fn bare_bubblewrap(workspace: &Path) -> std::io::Result<()> {
         "1000",
         "--gid",
         "1000",
-        "--disable-userns",
-        "--assert-userns-disabled",
+        "--hostname",
+        "startup",
     ]);
+    command.args(["--disable-userns", "--assert-userns-disabled"]);
     for entry in system_paths() {
         match std::fs::read_link(&entry.path) {
             Ok(target) => command.arg("--symlink").arg(target).arg(&entry.path),
@@ -106,28 +112,17 @@ fn bare_bubblewrap(workspace: &Path) -> std::io::Result<()> {
                 .arg(&entry.path),
         };
     }
-    command.args([
-        "--proc",
-        "/proc",
-        "--dev",
-        "/dev",
-        "--tmpfs",
-        "/tmp",
-        "--tmpfs",
-        "/run",
-        "--tmpfs",
-        "/home/agent",
-    ]);
-    command.arg("--bind").arg(workspace).args([
-        "/workspace",
-        "--remount-ro",
-        "/",
-        "--chdir",
-        "/workspace",
-        "/usr/bin/true",
-    ]);
+    command.args(["--proc", "/proc", "--dev", "/dev"]);
+    for folder in ["/dev/shm", "/tmp", "/run", "/home/agent"] {
+        command.args(["--size", "16777216", "--tmpfs", folder]);
+    }
+    command.arg("--bind").arg(workspace).arg("/workspace");
+    for folder in ["/proc", "/dev", "/"] {
+        command.args(["--remount-ro", folder]);
+    }
+    command.args(["--seccomp", "0", "--chdir", "/workspace", "/usr/bin/true"]);
     command
-        .stdin(Stdio::null())
+        .stdin(std::fs::File::open(filter)?)
         .stdout(Stdio::null())
         .stderr(Stdio::null());
     let status = command.status()?;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::policy::Layer;
 
-pub(crate) use self::group::Group;
+pub(crate) use self::group::{Group, remove_all_abandoned};
 pub use self::place::{Mode, Places};
 
 /// Whether one limit holds.

@@ -5,6 +5,7 @@ mod keeper;
 mod running;
 mod stdio;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use self::keeper::{Order, Spawned};
 pub use self::running::{Exit, Killer, Running};
 pub use self::stdio::{StdioSpec, Stream};
 use crate::bwrap::Bwrap;
+use crate::cgroup::Places;
 use crate::error::SandboxError;
 use crate::policy::SandboxPolicy;
 use crate::protocol::{FromInit, InitConfig, Step, ToInit, receive_async, send_async};
@@ -28,26 +30,47 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// The means to start sandboxes on this machine: bubblewrap, found and asked for its options once.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
+    machine: Arc<Machine>,
+}
+
+/// What is found out once and is the same for every sandbox.
+#[derive(Debug)]
+struct Machine {
     bwrap: Bwrap,
-    /// The compiled system call filter; the same for every sandbox.
-    filter: Arc<[u8]>,
+    /// The compiled system call filter.
+    filter: Vec<u8>,
+    /// Where control groups may be made. Read once also because a supervisor may move itself there.
+    places: Places,
+    /// This process's own namespaces.
+    namespaces: BTreeMap<String, u64>,
 }
 
 impl Sandbox {
-    /// Uses the given bubblewrap, or the one in `PATH`. Runs `bwrap --help`, about a millisecond.
+    /// Uses the given bubblewrap, or the one in `PATH`. Runs `bwrap --help`, about a millisecond, and removes control groups that
+    /// a killed supervisor has left.
     ///
     /// # Errors
-    /// bubblewrap is missing, does not run or is too old; this processor has no filter.
+    /// bubblewrap is missing, does not run or is too old; this processor has no filter; /proc is not readable.
     pub fn locate(bwrap: Option<PathBuf>) -> Result<Self, SandboxError> {
-        Ok(Self {
+        let unreadable = |source| SandboxError::Prepare {
+            step: "reading /proc/self",
+            source,
+        };
+        let machine = Machine {
             bwrap: Bwrap::locate(bwrap.as_deref())?,
-            filter: crate::seccomp::program()?.into(),
+            filter: crate::seccomp::program()?,
+            places: Places::find().map_err(unreadable)?,
+            namespaces: crate::init::own_namespaces().map_err(unreadable)?,
+        };
+        crate::cgroup::remove_all_abandoned(&machine.places);
+        Ok(Self {
+            machine: Arc::new(machine),
         })
     }
 
     /// The bubblewrap program that is used.
     pub fn bwrap(&self) -> &Bwrap {
-        &self.bwrap
+        &self.machine.bwrap
     }
 
     /// Starts the policy's command and returns when it runs.
@@ -86,8 +109,7 @@ impl Sandbox {
         };
         let (answer, spawned) = oneshot::channel();
         keeper::begin(Order {
-            bwrap: self.bwrap.clone(),
-            filter: Arc::clone(&self.filter),
+            machine: Arc::clone(&self.machine),
             policy: policy.clone(),
             stdio,
             answer,

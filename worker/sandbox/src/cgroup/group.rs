@@ -44,21 +44,7 @@ struct Folder {
 
 impl Group {
     /// Makes the group and sets the limits, as far as the machine lets us.
-    pub(crate) fn create(name: &str, limits: &Limits) -> Self {
-        match Places::find() {
-            Ok(places) => Self::create_in(&places, name, limits),
-            Err(error) => {
-                let state =
-                    LimitState::Unavailable(format!("cannot read /proc/self/cgroup: {error}"));
-                Self {
-                    folders: Vec::new(),
-                    states: [state.clone(), state.clone(), state],
-                }
-            }
-        }
-    }
-
-    pub(super) fn create_in(places: &Places, name: &str, limits: &Limits) -> Self {
+    pub(crate) fn create_in(places: &Places, name: &str, limits: &Limits) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder_name = format!("{PREFIX}{}-{number}-{name}", std::process::id());
         let mut group = Self {
@@ -81,9 +67,6 @@ impl Group {
     }
 
     fn add_v1(&mut self, index: usize, path: &Path, limits: &Limits) {
-        if let Some(parent) = path.parent() {
-            remove_abandoned(parent);
-        }
         // Several controllers may share one tree (cpu,cpuacct): then the folder is there already.
         if !self.folders.iter().any(|folder| folder.path == path) {
             if let Err(error) = std::fs::create_dir(path) {
@@ -122,7 +105,6 @@ impl Group {
                 return;
             }
         };
-        remove_abandoned(&parent);
         let path = parent.join(folder_name);
         if let Err(error) = std::fs::create_dir(&path) {
             for &index in left {
@@ -278,6 +260,18 @@ fn empty_and_remove(path: &Path) {
 }
 
 /// Removes groups whose supervisor is gone: a killed supervisor cannot do it. A group that still has processes stays.
+pub(crate) fn remove_all_abandoned(places: &Places) {
+    for (_, own) in &places.v1 {
+        remove_abandoned(own);
+    }
+    if let Some((own, _)) = &places.v2 {
+        remove_abandoned(own);
+        if let Some(parent) = own.parent() {
+            remove_abandoned(parent);
+        }
+    }
+}
+
 fn remove_abandoned(parent: &Path) {
     let Ok(entries) = std::fs::read_dir(parent) else {
         return;

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 /// The three controllers we use, in the order of the report.
 pub(super) const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 
+/// The leaf that a supervisor moves itself into, below the group that was delegated to it.
+const LEAF: &str = "flotilla-supervisor";
+
 /// How this machine mounts control groups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -108,9 +111,9 @@ impl Places {
 
     /// The v2 folder under which a group with these controllers can be made, or why there is none.
     ///
-    /// Tried in turn: our own group, if it already hands controllers down (the root group does); our own group, if it was
-    /// delegated to us, after moving ourselves into a leaf (a group with processes cannot hand controllers down); the parent
-    /// group, as in a user's systemd session.
+    /// Tried in turn: our own group, if it already hands controllers down (the root group does); the group above the leaf that a
+    /// supervisor was moved into; our own group, if it was delegated to us, after moving ourselves into a leaf (a group with
+    /// processes cannot hand controllers down); the parent group, as in a user's systemd session.
     pub(super) fn delegate(&self) -> Result<PathBuf, String> {
         let Some((own, root)) = &self.v2 else {
             return Err("no cgroup v2 tree is mounted".to_owned());
@@ -118,26 +121,27 @@ impl Places {
         if hands_down(own) && writable(own) {
             return Ok(own.clone());
         }
-        if own != root
+        let parent = own.parent().filter(|parent| {
+            own != root
+                && hands_down(parent)
+                && writable(parent)
+                && writable(&parent.join("cgroup.procs"))
+        });
+        let settled = own.file_name().is_some_and(|name| name == LEAF);
+        let delegated = own != root
             && offers(own)
             && writable(own)
-            && writable(&own.join("cgroup.subtree_control"))
-        {
-            return settle_in_leaf(own)
-                .map(|()| own.clone())
-                .map_err(|error| format!("{} was delegated but {error}", own.display()));
-        }
-        match own.parent() {
-            Some(parent)
-                if own != root
-                    && hands_down(parent)
-                    && writable(parent)
-                    && writable(&parent.join("cgroup.procs")) =>
-            {
-                Ok(parent.to_owned())
+            && writable(&own.join("cgroup.subtree_control"));
+        let mut reason = format!("{} is not delegated to this user", own.display());
+        if delegated && !settled {
+            match settle_in_leaf(own) {
+                Ok(()) => return Ok(own.clone()),
+                Err(error) => {
+                    reason = format!("{} is shared with other processes: {error}", own.display())
+                }
             }
-            _ => Err(format!("{} is not delegated to this user", own.display())),
         }
+        parent.map(Path::to_owned).ok_or(reason)
     }
 }
 
@@ -200,7 +204,7 @@ pub(super) fn writable(path: &Path) -> bool {
 /// Moves this process into a leaf below its own group and lets the group hand its controllers down. Fails, and moves back, when
 /// other processes are in the group as well: they are not ours to move.
 fn settle_in_leaf(own: &Path) -> io::Result<()> {
-    let leaf = own.join("flotilla-supervisor");
+    let leaf = own.join(LEAF);
     match std::fs::create_dir(&leaf) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
         Ok(()) | Err(_) => {}

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::RawFd;
 
 use rustix::mount::MountFlags;
@@ -13,9 +13,12 @@ use crate::policy::WORKSPACE;
 use crate::report::{Capabilities, FileIdentity, InsideReport, LandlockReport, Probe};
 use crate::sys;
 
+/// More than a status file has (1.5 KiB), and than the two or three lines of a table of interfaces.
+const PROC_FILE: usize = 8 << 10;
+
 /// The whole report. `known` are the descriptors that may be open.
 pub(super) fn report(landlock: LandlockReport, known: &[RawFd]) -> io::Result<InsideReport> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+    let status = read_small("/proc/self/status")?;
     let limit = |resource| {
         rustix::process::getrlimit(resource)
             .current
@@ -58,6 +61,13 @@ pub(super) fn report(landlock: LandlockReport, known: &[RawFd]) -> io::Result<In
     })
 }
 
+/// A file of /proc in one read: such files have no size, and reading them in growing pieces makes the kernel write them anew.
+fn read_small(path: &str) -> io::Result<String> {
+    let mut text = String::with_capacity(PROC_FILE);
+    File::open(path)?.read_to_string(&mut text)?;
+    Ok(text)
+}
+
 /// A line `Key:\tvalue` of /proc/self/status; small decimal values read the same in base 16.
 fn hexadecimal(status: &str, key: &str) -> io::Result<u64> {
     let line = status
@@ -81,7 +91,7 @@ fn visible_processes() -> io::Result<u32> {
 }
 
 fn interfaces() -> io::Result<Vec<String>> {
-    let table = std::fs::read_to_string("/proc/self/net/dev")?;
+    let table = read_small("/proc/self/net/dev")?;
     // Two lines of headings.
     Ok(table
         .lines()

@@ -16,9 +16,10 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::sync::{oneshot, watch};
 
+use super::Machine;
 use super::running::{Exit, KILL_LIMIT};
 use super::stdio::{Ours, StdioSpec};
-use crate::bwrap::{Bwrap, Descriptors, arguments};
+use crate::bwrap::{Descriptors, arguments};
 use crate::cgroup::{Group, LimitsReport};
 use crate::error::SandboxError;
 use crate::policy::{Layer, SandboxPolicy};
@@ -33,8 +34,7 @@ const MAX_COMPLAINT: usize = 4096;
 
 /// What the keeper is to do.
 pub(super) struct Order {
-    pub(super) bwrap: Bwrap,
-    pub(super) filter: Arc<[u8]>,
+    pub(super) machine: Arc<Machine>,
     pub(super) policy: SandboxPolicy,
     pub(super) stdio: StdioSpec,
     pub(super) answer: oneshot::Sender<Result<Spawned, SandboxError>>,
@@ -196,15 +196,14 @@ pub(super) fn begin(order: Order) -> Result<(), SandboxError> {
 /// The life of one sandbox, from outside.
 fn keep(order: Order) {
     let Order {
-        bwrap,
-        filter,
+        machine,
         policy,
         stdio,
         answer,
     } = order;
-    let mut group = Group::create(&policy.name, &policy.limits);
+    let mut group = Group::create_in(&machine.places, &policy.name, &policy.limits);
     let started = match refuse_without_limits(&policy, &group)
-        .and_then(|()| spawn(&bwrap, &filter, &policy, stdio, &mut group))
+        .and_then(|()| spawn(&machine, &policy, stdio, &mut group))
     {
         Ok(started) => started,
         Err(error) => {
@@ -299,8 +298,7 @@ struct Started {
 }
 
 fn spawn(
-    bwrap: &Bwrap,
-    filter: &[u8],
+    machine: &Machine,
     policy: &SandboxPolicy,
     stdio: StdioSpec,
     group: &mut Group,
@@ -308,8 +306,7 @@ fn spawn(
     let prepare = |step| move |source: io::Error| SandboxError::Prepare { step, source };
     let checked = policy.check()?;
     let outside = Outside {
-        namespaces: crate::init::own_namespaces()
-            .map_err(prepare("reading the namespaces of this process"))?,
+        namespaces: machine.namespaces.clone(),
         workspace: checked.workspace_identity,
     };
     let (stdio, ours) = stdio.open().map_err(prepare("the agent's streams"))?;
@@ -327,10 +324,16 @@ fn spawn(
         stdio,
         status: status_end,
     };
-    let line =
-        arguments(bwrap, policy, checked, filter, descriptors).map_err(prepare("memory files"))?;
+    let line = arguments(
+        &machine.bwrap,
+        policy,
+        checked,
+        &machine.filter,
+        descriptors,
+    )
+    .map_err(prepare("memory files"))?;
 
-    let mut command = Command::new(bwrap.path());
+    let mut command = Command::new(machine.bwrap.path());
     command.args(&line.list).env_clear().current_dir("/");
     command
         .stdin(Stdio::null())

@@ -91,6 +91,21 @@ fn a_delegated_group_is_used_from_a_leaf() {
 }
 
 #[test]
+fn a_supervisor_in_its_leaf_does_not_settle_deeper() {
+    let root = tempfile::TempDir::new().unwrap();
+    let service = root.path().join("worker.service");
+    let leaf = service.join("flotilla-supervisor");
+    group(&service, "cpu memory pids", "cpu memory pids");
+    group(&leaf, "cpu memory pids", "");
+    let found = Places {
+        v1: Vec::new(),
+        v2: Some((leaf.clone(), root.path().to_owned())),
+    };
+    assert_eq!(found.delegate(), Ok(service));
+    assert!(!leaf.join("flotilla-supervisor").exists());
+}
+
+#[test]
 fn the_parent_is_used_as_in_a_users_session_and_nothing_else() {
     let root = tempfile::TempDir::new().unwrap();
     let slice = root.path().join("app.slice");
