@@ -2,8 +2,6 @@
 //! buffer around data that is JSON already; [`Decoder`] takes a byte stream apart, bounded, copying a frame of one data line
 //! not at all. Also the `Last-Event-ID` header. What the data means is decided elsewhere.
 
-use std::fmt::Write as _;
-
 use bytes::{BufMut, Bytes, BytesMut};
 use http::HeaderMap;
 
@@ -25,22 +23,57 @@ pub struct Frames {
 impl Frames {
     /// Adds a frame. The data is the concatenation of `data`; `event` is left out on ordinary frames of A2A 1.0.
     pub fn push(&mut self, id: Option<u64>, event: Option<&str>, data: &[&[u8]]) {
-        // Enough for the field names, a number of twenty digits and a short event name.
-        const OVERHEAD: usize = 64;
-        self.buffer
-            .reserve(data.iter().map(|piece| piece.len()).sum::<usize>() + OVERHEAD);
+        self.reserve(1, data.iter().map(|piece| piece.len()).sum());
         if let Some(id) = id {
-            // Writing to a buffer that grows cannot fail.
-            let _ = writeln!(self.buffer, "id: {id}");
+            self.put_id(id);
         }
         if let Some(event) = event {
-            let _ = writeln!(self.buffer, "event: {event}");
+            self.buffer.put_slice(b"event: ");
+            self.buffer.put_slice(event.as_bytes());
+            self.buffer.put_slice(b"\n");
         }
         self.buffer.put_slice(b"data: ");
         for piece in data {
             self.put_data(piece);
         }
         self.buffer.put_slice(b"\n\n");
+    }
+
+    /// Adds an ordinary frame with data that this program serialized itself: such JSON is one line, so it is not
+    /// searched for line breaks. This is what every event passes through on its way to every subscriber.
+    pub fn push_json(&mut self, id: u64, data: &[&[u8]]) {
+        self.reserve(1, data.iter().map(|piece| piece.len()).sum());
+        self.put_id(id);
+        self.buffer.put_slice(b"data: ");
+        for piece in data {
+            self.buffer.put_slice(piece);
+        }
+        self.buffer.put_slice(b"\n\n");
+    }
+
+    /// Makes room for `frames` frames with `bytes` bytes of data together, so that the buffer grows once.
+    pub fn reserve(&mut self, frames: usize, bytes: usize) {
+        // Enough for the field names, a number of twenty digits and a short event name.
+        const OVERHEAD: usize = 64;
+        self.buffer.reserve(frames * OVERHEAD + bytes);
+    }
+
+    fn put_id(&mut self, mut id: u64) {
+        // Twenty digits at most; by hand, because formatting costs more than all the rest of a frame.
+        let mut digits = [b'0'; 20];
+        let mut used = 0;
+        for digit in digits.iter_mut().rev() {
+            *digit = b'0' + u8::try_from(id % 10).unwrap_or(0);
+            used += 1;
+            id /= 10;
+            if id == 0 {
+                break;
+            }
+        }
+        self.buffer.put_slice(b"id: ");
+        self.buffer
+            .put_slice(digits.split_at(digits.len() - used).1);
+        self.buffer.put_slice(b"\n");
     }
 
     /// A line break inside data starts a new `data:` line. Compact JSON has none; this keeps foreign text from

@@ -175,6 +175,8 @@ impl TaskCell {
         let fits = pending.events + events <= limits.pending_events
             && pending.bytes + bytes <= limits.pending_bytes;
         if !fits && !first {
+            // Whoever fills a queue has lingered enough.
+            self.shared.hurry();
             return Ok(Some(append));
         }
         if !self.shared.submit(self, first, append.reply.is_some()) {
@@ -208,22 +210,22 @@ impl TaskCell {
     }
 
     /// Makes stored events visible.
-    pub(super) fn publish(&self, events: &[Prepared]) {
+    pub(super) fn publish(&self, events: Vec<Prepared>) {
         let limits = &self.shared.options;
         let mut added = 0;
         let committed = {
             let mut hot = lock(&self.hot);
             let hot = &mut *hot;
             let task = Arc::make_mut(&mut hot.task);
-            for prepared in events {
+            for Prepared { event, json } in events {
                 // A created task is its own first event already.
                 if hot.seq > 0 {
-                    task.apply(&prepared.event);
+                    task.apply_owned(event);
                 }
                 hot.seq += 1;
-                added += prepared.json.len();
-                hot.tail_bytes += prepared.json.len();
-                hot.tail.push_back(prepared.json.clone());
+                added += json.len();
+                hot.tail_bytes += json.len();
+                hot.tail.push_back(json);
             }
             while hot.tail.len() > limits.tail_events
                 || hot.tail_bytes > limits.tail_bytes && hot.tail.len() > 1

@@ -33,8 +33,8 @@ impl Default for LogOptions {
             // 512 events of a token stream are some 150 KiB: enough for a full commit, little to lose.
             pending_events: 512,
             pending_bytes: 1024 * 1024,
-            // A reader that keeps up needs one commit's worth; twice that spares a reader that stumbles.
-            tail_events: 1024,
+            // A reader that keeps up needs a few commits' worth; the bytes are the bound that counts.
+            tail_events: 8192,
             tail_bytes: 1024 * 1024,
             hot_tasks: 1024,
             hot_bytes: 32 * 1024 * 1024,
@@ -97,6 +97,17 @@ impl Shared {
             self.arrived.notify_one();
         }
         true
+    }
+
+    /// Commits what there is without further lingering.
+    pub(super) fn hurry(&self) {
+        let mut work = lock(&self.work);
+        let wake = !work.urgent && !work.dirty.is_empty();
+        work.urgent = true;
+        drop(work);
+        if wake {
+            self.arrived.notify_one();
+        }
     }
 
     /// Waits until there is something to commit and it has lingered long enough; `None` after the close, when

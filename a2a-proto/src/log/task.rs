@@ -1,10 +1,11 @@
 //! [`LogTask`], the handle of one task: what producers append with and readers read with. It is the only way in to
 //! the hot task, and cheap to clone. While a handle lives, its task stays in memory.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{BufMut as _, BytesMut};
 use tokio::sync::{oneshot, watch};
 
 use super::cell::{Append, Events, Tail, TaskCell};
@@ -214,12 +215,36 @@ impl fmt::Debug for LogTask {
     }
 }
 
+/// Serialized events are cut from blocks of this size: one allocation for dozens of token deltas. Small, because an
+/// event that is kept keeps its block.
+const BLOCK: usize = 8 * 1024;
+
+thread_local! {
+    static SERIALIZED: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+}
+
 /// Serializes an event, once for all who will send it.
-fn prepare(event: StreamResponse) -> Result<Prepared, LogError> {
-    let json =
-        serde_json::to_vec(&event).map_err(|source| LogError::Serialize(Arc::new(source)))?;
-    Ok(Prepared {
-        event,
-        json: Bytes::from(json),
-    })
+fn prepare(mut event: StreamResponse) -> Result<Prepared, LogError> {
+    let json = SERIALIZED.with_borrow_mut(|buffer| {
+        if buffer.capacity() < BLOCK / 16 {
+            *buffer = BytesMut::with_capacity(BLOCK);
+        }
+        let result = serde_json::to_writer((&mut *buffer).writer(), &event);
+        let json = buffer.split().freeze();
+        result.map(|()| json)
+    });
+    let json = json.map_err(|source| LogError::Serialize(Arc::new(source)))?;
+    // From here on only the aggregate needs the object, and it knows its own ids.
+    match &mut event {
+        StreamResponse::StatusUpdate(update) => {
+            update.task_id = String::new();
+            update.context_id = String::new();
+        }
+        StreamResponse::ArtifactUpdate(update) => {
+            update.task_id = String::new();
+            update.context_id = String::new();
+        }
+        StreamResponse::Task(_) | StreamResponse::Message(_) => {}
+    }
+    Ok(Prepared { event, json })
 }

@@ -88,11 +88,11 @@ impl Writer<'_> {
             }
         }
         for entry in entries {
-            let Some(task) = batch.tasks.get(entry.index) else {
+            let Some(task) = batch.tasks.get_mut(entry.index) else {
                 continue;
             };
             if !task.events.is_empty() {
-                entry.cell.publish(&task.events);
+                entry.cell.publish(std::mem::take(&mut task.events));
                 if entry.ended {
                     self.finals
                         .push((entry.cell.meta.key, entry.cell.snapshot().task));

@@ -133,9 +133,8 @@ struct RpcFrames {
 
 impl Render for RpcFrames {
     fn event(&mut self, event: &LoggedEvent, frames: &mut Frames) -> Result<(), A2aError> {
-        frames.push(
-            Some(event.seq),
-            None,
+        frames.push_json(
+            event.seq,
             &[self.envelopes.head(), &event.json, Envelopes::TAIL],
         );
         Ok(())

@@ -177,7 +177,7 @@ struct RestFrames(ErrorMap);
 
 impl Render for RestFrames {
     fn event(&mut self, event: &LoggedEvent, frames: &mut Frames) -> Result<(), A2aError> {
-        frames.push(Some(event.seq), None, &[&event.json]);
+        frames.push_json(event.seq, &[&event.json]);
         Ok(())
     }
 

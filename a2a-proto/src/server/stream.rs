@@ -125,6 +125,8 @@ impl<R: Render> Pump<R> {
     }
 
     fn render(&mut self, events: &[LoggedEvent]) {
+        let bytes: usize = events.iter().map(|event| event.json.len()).sum();
+        self.frames.reserve(events.len(), bytes);
         for event in events {
             if let Err(error) = self.render.event(event, &mut self.frames) {
                 self.end(&error);

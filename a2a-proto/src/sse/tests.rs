@@ -139,3 +139,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn own_json_is_framed_like_any_other() {
+    for id in [0, 7, 10, 1_234_567_890, u64::MAX] {
+        let (mut slow, mut fast) = (Frames::default(), Frames::default());
+        slow.push(Some(id), None, &[b"{\"a\":", b"1}"]);
+        fast.push_json(id, &[b"{\"a\":", b"1}"]);
+        let frame = slow.take();
+        assert_eq!(frame, fast.take());
+        assert_eq!(frame, format!("id: {id}\ndata: {{\"a\":1}}\n\n").as_bytes());
+    }
+}

@@ -59,27 +59,32 @@ impl Task {
     /// ([`crate::activity`]) only moves state and time: its message and metadata are progress, not conversation.
     /// An artifact with `append` grows the artifact of that id, or creates it; without, it replaces it.
     pub fn apply(&mut self, event: &StreamResponse) {
+        self.apply_owned(event.clone());
+    }
+
+    /// The same with an event that nobody else needs: its content is moved.
+    pub fn apply_owned(&mut self, event: StreamResponse) {
         match event {
-            StreamResponse::Task(task) => self.clone_from(task),
-            StreamResponse::Message(message) => self.history.push(message.clone()),
+            StreamResponse::Task(task) => *self = task,
+            StreamResponse::Message(message) => self.history.push(message),
             StreamResponse::StatusUpdate(update) => self.apply_status(update),
             StreamResponse::ArtifactUpdate(update) => self.apply_artifact(update),
         }
     }
 
-    fn apply_status(&mut self, update: &TaskStatusUpdateEvent) {
-        if activity::is_activity(update) {
+    fn apply_status(&mut self, update: TaskStatusUpdateEvent) {
+        if activity::is_activity(&update) {
             self.status.state = update.status.state;
             self.status.timestamp = update.status.timestamp;
             return;
         }
-        let before = std::mem::replace(&mut self.status, update.status.clone());
+        let before = std::mem::replace(&mut self.status, update.status);
         self.history.extend(before.message);
-        merge(&mut self.metadata, update.metadata.as_ref());
+        merge(&mut self.metadata, update.metadata);
     }
 
-    fn apply_artifact(&mut self, update: &TaskArtifactUpdateEvent) {
-        let new = &update.artifact;
+    fn apply_artifact(&mut self, update: TaskArtifactUpdateEvent) {
+        let mut new = update.artifact;
         // From the end: a stream appends to what it made last.
         let known = self
             .artifacts
@@ -88,11 +93,11 @@ impl Task {
             .find(|artifact| artifact.artifact_id == new.artifact_id);
         match known {
             Some(artifact) if update.append => {
-                artifact.parts.extend_from_slice(&new.parts);
-                merge(&mut artifact.metadata, new.metadata.as_ref());
+                artifact.parts.append(&mut new.parts);
+                merge(&mut artifact.metadata, new.metadata);
             }
-            Some(artifact) => artifact.clone_from(new),
-            None => self.artifacts.push(new.clone()),
+            Some(artifact) => *artifact = new,
+            None => self.artifacts.push(new),
         }
     }
 
@@ -104,9 +109,8 @@ impl Task {
     }
 }
 
-fn merge(into: &mut Option<Metadata>, from: Option<&Metadata>) {
+fn merge(into: &mut Option<Metadata>, from: Option<Metadata>) {
     if let Some(from) = from {
-        let into = into.get_or_insert_default();
-        into.extend(from.iter().map(|(key, value)| (key.clone(), value.clone())));
+        into.get_or_insert_default().extend(from);
     }
 }

@@ -2,6 +2,7 @@
 //! of appends; a few connections read. WAL with `synchronous=NORMAL`: a killed process loses nothing that was
 //! acknowledged, a power cut may lose the last commits but never leaves half of one.
 
+mod checkpoint;
 mod payload;
 mod read;
 mod schema;
@@ -155,7 +156,10 @@ impl SqliteStorage {
         let failed = |error| failure("open", &place, error);
         let mut connection = Connection::open_with_flags(path, flags(false)).map_err(failed)?;
         schema::prepare(&mut connection, &place)?;
-        let writer = Mutex::new(write::Writer::new(connection));
+        let for_checkpoints = Connection::open_with_flags(path, flags(false)).map_err(failed)?;
+        let checkpointer = checkpoint::Checkpointer::start(for_checkpoints, path)
+            .map_err(file("start the checkpoints of"))?;
+        let writer = Mutex::new(write::Writer::new(connection, checkpointer));
         Ok(Self {
             path: path.to_owned(),
             place,

@@ -56,8 +56,8 @@ pub(super) fn prepare(connection: &mut Connection, place: &str) -> Result<(), Lo
         .execute_batch(
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = NORMAL;
-             -- 16 MiB: a checkpoint waits for the disk, so it should be rare; and the file should stay small.
-             PRAGMA wal_autocheckpoint = 4000;
+             -- The checkpoint thread does it.
+             PRAGMA wal_autocheckpoint = 0;
              PRAGMA journal_size_limit = 67108864;",
         )
         .map_err(failed)?;

@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, params};
 
+use super::checkpoint::Checkpointer;
 use super::{failure, payload};
 use crate::log::storage::{Batch, CommitError, TaskBatch, TaskKey};
 use crate::types::{Task, TaskState};
@@ -10,6 +11,7 @@ use crate::types::{Task, TaskState};
 pub(super) struct Writer {
     connection: Connection,
     payload: Vec<u8>,
+    checkpointer: Checkpointer,
 }
 
 /// Why a batch was not written.
@@ -25,16 +27,20 @@ impl From<rusqlite::Error> for Stop {
 }
 
 impl Writer {
-    pub(super) fn new(connection: Connection) -> Self {
+    pub(super) fn new(connection: Connection, checkpointer: Checkpointer) -> Self {
         Self {
             connection,
             payload: Vec::new(),
+            checkpointer,
         }
     }
 
     pub(super) fn commit(&mut self, batch: &Batch, place: &str) -> Result<(), CommitError> {
         let stop = match self.write(batch) {
-            Ok(()) => return Ok(()),
+            Ok(bytes) => {
+                self.checkpointer.wrote(bytes, &self.connection);
+                return Ok(());
+            }
             Err(stop) => stop,
         };
         // Some errors end the transaction by themselves.
@@ -49,7 +55,9 @@ impl Writer {
         })
     }
 
-    fn write(&mut self, batch: &Batch) -> Result<(), Stop> {
+    /// Answers about how many bytes that were.
+    fn write(&mut self, batch: &Batch) -> Result<u64, Stop> {
+        let mut bytes = 0;
         self.connection
             .prepare_cached("BEGIN IMMEDIATE")?
             .execute(())?;
@@ -69,6 +77,7 @@ impl Writer {
                     .execute(params![task.meta.key, code(state), at.as_millisecond(), task.last_seq().cast_signed()])?;
             }
             payload::write(&mut self.payload, &task.events);
+            bytes += self.payload.len() as u64;
             self.connection
                 .prepare_cached("INSERT INTO events (task, first_seq, last_seq, payload) VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![
@@ -79,12 +88,12 @@ impl Writer {
                 ])?;
         }
         for (key, task) in &batch.finals {
-            finish(&self.connection, *key, task)?;
+            bytes += finish(&self.connection, *key, task)?;
         }
         self.connection.prepare_cached("COMMIT")?.execute(())?;
         // One huge commit must not keep its buffer for ever.
         self.payload.shrink_to(1024 * 1024);
-        Ok(())
+        Ok(bytes)
     }
 
     #[cfg(test)]
@@ -118,8 +127,8 @@ fn create(connection: &Connection, task: &TaskBatch) -> rusqlite::Result<bool> {
     Ok(made == 1)
 }
 
-/// Keeps what an ended task came to.
-fn finish(connection: &Connection, key: TaskKey, task: &Task) -> rusqlite::Result<()> {
+/// Keeps what an ended task came to; answers its size.
+fn finish(connection: &Connection, key: TaskKey, task: &Task) -> rusqlite::Result<u64> {
     let head = Task {
         id: task.id.clone(),
         context_id: task.context_id.clone(),
@@ -139,7 +148,7 @@ fn finish(connection: &Connection, key: TaskKey, task: &Task) -> rusqlite::Resul
                               ended_task = ?2, ended_artifacts = ?3 WHERE key = ?1",
         )?
         .execute(params![key, head, artifacts])?;
-    Ok(())
+    Ok((head.len() + artifacts.len()) as u64)
 }
 
 /// How a state is stored: by its number in the protocol.
