@@ -22,12 +22,16 @@ pub(crate) struct Measured {
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
 impl Measured {
-    pub(crate) fn events_per_second(&self) -> f64 {
-        self.events as f64 / self.elapsed.as_secs_f64()
+    pub(crate) fn events(&self) -> f64 {
+        self.events as f64
     }
 
-    pub(crate) fn requests_per_second(&self) -> f64 {
-        self.requests as f64 / self.elapsed.as_secs_f64()
+    pub(crate) fn requests(&self) -> f64 {
+        self.requests as f64
+    }
+
+    pub(crate) fn seconds(&self) -> f64 {
+        self.elapsed.as_secs_f64()
     }
 }
 

@@ -11,7 +11,7 @@ use std::error::Error;
 use std::io::Write as _;
 use std::time::Duration;
 
-use self::load::{latency, streams, unary};
+use self::load::{Measured, latency, streams, unary};
 use self::servers::{Kind, Process};
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
@@ -32,44 +32,33 @@ fn main() -> Result<()> {
     };
     table.text(["", "bare axum", "ours, SQLite", "ratio", "wanted"])?;
 
-    let (bare, ours) =
-        both(|server| Ok(streams(server.address, 8, 200, time)?.events_per_second()))?;
-    table.compare(
-        "events/s, 8 connections x 200 chunks of 64 B",
-        bare,
-        ours,
-        Some(0.35),
+    let sides = both(
+        |server| streams(server.address, 8, 200, time),
+        Measured::events,
     )?;
-    let (bare, short) =
-        both(|server| Ok(streams(server.address, 8, 2_000, time)?.events_per_second()))?;
-    table.compare("events/s, 8 connections x 2,000 chunks", bare, short, None)?;
-    let once = |server: &Process| {
-        Ok(streams(server.address, 8, 100_000, Duration::ZERO)?.events_per_second())
-    };
-    let (bare, long) = both(once)?;
-    table.compare("events/s, 8 connections x 100,000 chunks", bare, long, None)?;
-    let cost = |rate: f64| format!("{:.2}", 1e6 / rate);
-    table.text([
-        "us/event of ours, 2,000 and 100,000 chunks",
-        &cost(short),
-        &cost(long),
-        "",
-        "flat",
-    ])?;
-    if long < short * FLAT {
-        table
-            .failed
-            .push("the same cost per event with 100,000 chunks".to_owned());
+    let name = "events/s, 8 connections x 200 chunks of 64 B";
+    table.compare(name, &sides, Some(0.35))?;
+    let short = both(
+        |server| streams(server.address, 8, 2_000, time),
+        Measured::events,
+    )?;
+    table.compare("events/s, 8 connections x 2,000 chunks", &short, None)?;
+    let long = both(
+        |server| streams(server.address, 8, 100_000, Duration::ZERO),
+        Measured::events,
+    )?;
+    table.compare("events/s, 8 connections x 100,000 chunks", &long, None)?;
+    if long.ours.rate < short.ours.rate * FLAT {
+        let name = "the same cost per event with 100,000 chunks";
+        table.failed.push(name.to_owned());
     }
     for connections in [8, 32] {
-        let (bare, ours) =
-            both(|server| Ok(unary(server.address, connections, time)?.requests_per_second()))?;
-        table.compare(
-            &format!("unary sends/s, {connections} connections"),
-            bare,
-            ours,
-            Some(0.30),
+        let sides = both(
+            |server| unary(server.address, connections, time),
+            Measured::requests,
         )?;
+        let name = format!("unary sends/s, {connections} connections");
+        table.compare(&name, &sides, Some(0.30))?;
     }
 
     let (bare, ours) = (Process::start(Kind::Bare)?, Process::start(Kind::Ours)?);
@@ -121,31 +110,56 @@ impl Table {
         Ok(self.out.flush()?)
     }
 
-    fn compare(&mut self, name: &str, bare: f64, ours: f64, wanted: Option<f64>) -> Result<()> {
-        let ratio = ours / bare;
+    fn compare(&mut self, name: &str, sides: &Sides, wanted: Option<f64>) -> Result<()> {
+        let ratio = sides.ours.rate / sides.bare.rate;
         if wanted.is_some_and(|wanted| ratio < wanted) {
             self.failed.push(name.to_owned());
         }
         let percent = |ratio: f64| format!("{:.0} %", ratio * 100.0);
         let goal = wanted.map(percent).unwrap_or_default();
-        self.text([
-            name,
-            &format!("{bare:.0}"),
-            &format!("{ours:.0}"),
-            &percent(ratio),
-            &goal,
-        ])
+        let rates = [&sides.bare, &sides.ours].map(|side| format!("{:.0}", side.rate));
+        self.text([name, &rates[0], &rates[1], &percent(ratio), &goal])?;
+        let costs = [&sides.bare, &sides.ours].map(|side| format!("{:.2}", side.cpu));
+        let name = "    CPU of the server for each, us";
+        self.text([name, &costs[0], &costs[1], "", ""])
     }
 }
 
-/// The median of alternating rounds against fresh servers of both kinds.
-fn both(measure: impl Fn(&Process) -> Result<f64>) -> Result<(f64, f64)> {
-    let (mut bare, mut ours) = (Vec::new(), Vec::new());
+struct Sides {
+    bare: Side,
+    ours: Side,
+}
+
+struct Side {
+    /// Per second.
+    rate: f64,
+    /// Microseconds of the server's CPU for each.
+    cpu: f64,
+}
+
+/// The medians of alternating rounds against fresh servers of both kinds.
+fn both(
+    measure: impl Fn(&Process) -> Result<Measured>,
+    count: impl Fn(&Measured) -> f64,
+) -> Result<Sides> {
+    let mut rounds = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
-        bare.push(measure(&Process::start(Kind::Bare)?)?);
-        ours.push(measure(&Process::start(Kind::Ours)?)?);
+        for (kind, rounds) in [Kind::Bare, Kind::Ours].into_iter().zip(&mut rounds) {
+            let server = Process::start(kind)?;
+            let measured = measure(&server)?;
+            let count = count(&measured);
+            let cpu = server.cpu_seconds()? * 1e6 / count;
+            rounds.push((count / measured.seconds(), cpu));
+        }
     }
-    Ok((at(&bare, 0.5), at(&ours, 0.5)))
+    let [bare, ours] = rounds.map(|rounds| {
+        let (rates, costs): (Vec<_>, Vec<_>) = rounds.into_iter().unzip();
+        Side {
+            rate: at(&rates, 0.5),
+            cpu: at(&costs, 0.5),
+        }
+    });
+    Ok(Sides { bare, ours })
 }
 
 #[expect(

@@ -75,6 +75,19 @@ impl Process {
         })
     }
 
+    /// CPU time of all threads since the start, proc(5); it depends less on what else the machine does than rates do.
+    pub(crate) fn cpu_seconds(&self) -> Result<f64> {
+        /// `sysconf(_SC_CLK_TCK)` is 100 on every Linux.
+        const TICKS: f64 = 100.0;
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, fields) = stat.rsplit_once(')').ok_or("no name")?;
+        let fields = fields.split_whitespace().skip(11).take(2);
+        let ticks: Vec<u32> = fields
+            .map(str::parse)
+            .collect::<std::result::Result<_, _>>()?;
+        Ok(ticks.into_iter().map(f64::from).sum::<f64>() / TICKS)
+    }
+
     /// Resident memory, proc(5).
     pub(crate) fn rss_kib(&self) -> Result<u32> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;

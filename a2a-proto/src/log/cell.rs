@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot, watch};
 
+use super::prepare;
 use super::shared::{Shared, lock};
 use super::storage::{Prepared, TaskMeta};
 use super::{Committed, Expect, LogError, LoggedEvent, Snapshot};
@@ -24,10 +25,6 @@ pub(super) struct Append {
 }
 
 /// Most appends carry one event, which needs no list.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "the large variant is the common one, and boxing it is what it avoids"
-)]
 pub(super) enum Events {
     One(Prepared),
     Many(Vec<Prepared>),
@@ -86,6 +83,8 @@ pub(super) enum Tail {
 
 pub(super) struct TaskCell {
     pub(super) meta: Arc<TaskMeta>,
+    /// How the JSON of every artifact event of this task begins.
+    pub(super) artifact_head: Box<[u8]>,
     pub(super) shared: Arc<Shared>,
     pending: Mutex<Pending>,
     room: Notify,
@@ -116,6 +115,7 @@ impl TaskCell {
             tail_bytes: 0,
         };
         Self {
+            artifact_head: prepare::artifact_head(&meta.id, &meta.context_id),
             meta,
             shared,
             pending: Mutex::default(),
@@ -217,10 +217,10 @@ impl TaskCell {
             let mut hot = lock(&self.hot);
             let hot = &mut *hot;
             let task = Arc::make_mut(&mut hot.task);
-            for Prepared { event, json } in events {
+            for Prepared { change, json } in events {
                 // A created task is its own first event already.
                 if hot.seq > 0 {
-                    task.apply_owned(event);
+                    change.apply(task);
                 }
                 hot.seq += 1;
                 added += json.len();

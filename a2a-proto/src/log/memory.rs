@@ -144,9 +144,9 @@ impl Storage for MemoryStorage {
                 row.status_seq = task.last_seq();
             }
         }
-        for (key, task) in &batch.finals {
+        for (key, ended) in &batch.finals {
             if let Some(row) = tables.tasks.get_mut(key) {
-                row.ended = Some(Arc::clone(task));
+                row.ended = Some(Arc::clone(&ended.task));
             }
         }
         Ok(())

@@ -12,6 +12,7 @@ mod engine;
 mod error;
 mod list;
 mod memory;
+mod prepare;
 mod registry;
 mod shared;
 #[cfg(feature = "sqlite")]

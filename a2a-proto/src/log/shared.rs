@@ -2,7 +2,7 @@
 //! have something to commit. The writer thread sleeps on that list. Nothing here touches a single event.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::cell::TaskCell;
 use super::registry::Registry;
@@ -63,10 +63,24 @@ struct Work {
     dirty: Vec<Arc<TaskCell>>,
     /// Somebody waits for one of them.
     urgent: bool,
-    /// When the first of them came.
-    since: Option<Instant>,
     closed: bool,
+    writer: Writer,
 }
+
+/// What the writer does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Writer {
+    /// It commits, and looks again when it has.
+    #[default]
+    Busy,
+    /// It waits, but not for longer than an event may linger.
+    Naps,
+    /// It waits to be woken.
+    Sleeps,
+}
+
+/// After so many naps without work it is quiet.
+const QUIET: u32 = 4;
 
 impl Shared {
     pub(super) fn new(options: LogOptions, storage: Arc<dyn Storage>) -> Self {
@@ -88,10 +102,17 @@ impl Shared {
         }
         if first {
             work.dirty.push(Arc::clone(cell));
-            work.since.get_or_insert_with(Instant::now);
         }
-        let wake = first && work.dirty.len() == 1 || urgent && !work.urgent;
+        // A writer that naps looks by itself in time for what may linger.
+        let wake = match work.writer {
+            Writer::Busy => false,
+            Writer::Naps => urgent,
+            Writer::Sleeps => true,
+        };
         work.urgent |= urgent;
+        if wake {
+            work.writer = Writer::Busy;
+        }
         drop(work);
         if wake {
             self.arrived.notify_one();
@@ -102,40 +123,45 @@ impl Shared {
     /// Commits what there is without further lingering.
     pub(super) fn hurry(&self) {
         let mut work = lock(&self.work);
-        let wake = !work.urgent && !work.dirty.is_empty();
         work.urgent = true;
+        let wake = work.writer != Writer::Busy;
         drop(work);
         if wake {
             self.arrived.notify_one();
         }
     }
 
-    /// Waits until there is something to commit and it has lingered long enough; `None` after the close, when
-    /// everything was handed out.
-    pub(super) fn next_work(&self) -> Option<Vec<Arc<TaskCell>>> {
+    /// Waits until there is something to commit and it has lingered; `None` after the close, when everything was handed
+    /// out. With `leftover`, nothing comes when it has been quiet for a while.
+    pub(super) fn next_work(&self, leftover: bool) -> Option<Vec<Arc<TaskCell>>> {
         let mut work = lock(&self.work);
+        let mut naps = 0;
         loop {
-            if !work.dirty.is_empty() {
-                let waited = work.since.map_or(Duration::MAX, |since| since.elapsed());
-                if work.urgent || work.closed || waited >= self.options.linger {
-                    work.urgent = false;
-                    work.since = None;
-                    return Some(std::mem::take(&mut work.dirty));
-                }
-                let rest = self.options.linger - waited;
-                work = self
-                    .arrived
-                    .wait_timeout(work, rest)
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .0;
-            } else if work.closed {
-                return None;
-            } else {
-                work = self
-                    .arrived
-                    .wait(work)
-                    .unwrap_or_else(PoisonError::into_inner);
+            let lingered = naps > 0 && !work.dirty.is_empty();
+            if (work.urgent || work.closed || lingered) && !work.dirty.is_empty() {
+                work.urgent = false;
+                work.writer = Writer::Busy;
+                return Some(std::mem::take(&mut work.dirty));
             }
+            if work.closed {
+                return None;
+            }
+            if leftover && naps >= QUIET {
+                work.writer = Writer::Busy;
+                return Some(Vec::new());
+            }
+            // After work there is mostly more of it: napping first spares everybody the cost of waking the writer.
+            work = if naps < QUIET || !work.dirty.is_empty() {
+                work.writer = Writer::Naps;
+                naps += 1;
+                let nap = self.arrived.wait_timeout(work, self.options.linger);
+                nap.unwrap_or_else(PoisonError::into_inner).0
+            } else {
+                work.writer = Writer::Sleeps;
+                self.arrived
+                    .wait(work)
+                    .unwrap_or_else(PoisonError::into_inner)
+            };
         }
     }
 
@@ -143,10 +169,5 @@ impl Shared {
     pub(super) fn close(&self) {
         lock(&self.work).closed = true;
         self.arrived.notify_one();
-    }
-
-    /// Whether nothing waits for the writer.
-    pub(super) fn is_idle(&self) -> bool {
-        lock(&self.work).dirty.is_empty()
     }
 }

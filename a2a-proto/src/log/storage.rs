@@ -8,8 +8,8 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::list::{ListFilter, Position};
-use super::{Alias, LogError, LoggedEvent};
-use crate::types::{StreamResponse, Task, TaskState};
+use super::{Alias, LogError, LoggedEvent, Snapshot};
+use crate::types::{Artifact, Part, StreamResponse, Task, TaskArtifactUpdateEvent, TaskState};
 
 /// The store's own short name of a task.
 pub(super) type TaskKey = i64;
@@ -24,11 +24,81 @@ pub(super) struct TaskMeta {
     pub(super) alias: Option<Alias>,
 }
 
-/// An event that is ready to be stored: the object for the aggregate, the bytes for everybody else.
+/// An event that is ready to be stored: the change for the aggregate, the bytes for everybody else.
 #[derive(Debug)]
 pub(super) struct Prepared {
-    pub(super) event: StreamResponse,
+    pub(super) change: Change,
     pub(super) json: Bytes,
+}
+
+/// What an event does to the aggregate. A token delta is moved four times on its way, so it is kept small.
+#[derive(Debug)]
+pub(super) enum Change {
+    /// More parts for an artifact, and nothing else.
+    Parts {
+        artifact_id: String,
+        parts: Vec<Part>,
+    },
+    /// Everything else.
+    Event(Box<StreamResponse>),
+}
+
+impl Change {
+    /// The change that `event` makes.
+    pub(super) fn of(event: StreamResponse) -> Self {
+        match event {
+            StreamResponse::ArtifactUpdate(update) => {
+                Self::of_artifact(update.artifact, update.append)
+            }
+            other => Self::Event(Box::new(other)),
+        }
+    }
+
+    /// The change that an artifact event makes; its ids and its own metadata make none.
+    pub(super) fn of_artifact(artifact: Artifact, append: bool) -> Self {
+        if append && artifact.metadata.is_none() {
+            return Self::Parts {
+                artifact_id: artifact.artifact_id,
+                parts: artifact.parts,
+            };
+        }
+        Self::Event(Box::new(StreamResponse::ArtifactUpdate(
+            TaskArtifactUpdateEvent {
+                artifact,
+                append,
+                ..TaskArtifactUpdateEvent::default()
+            },
+        )))
+    }
+
+    /// Makes the change.
+    pub(super) fn apply(self, task: &mut Task) {
+        match self {
+            Self::Parts { artifact_id, parts } => task.append_parts(artifact_id, parts),
+            Self::Event(event) => task.apply_owned(*event),
+        }
+    }
+
+    /// The status that the event writes, if it writes one.
+    pub(super) fn status(&self) -> Option<(TaskState, Timestamp)> {
+        let Self::Event(event) = self else {
+            return None;
+        };
+        let status = match &**event {
+            StreamResponse::Task(task) => &task.status,
+            StreamResponse::StatusUpdate(update) => &update.status,
+            StreamResponse::Message(_) | StreamResponse::ArtifactUpdate(_) => return None,
+        };
+        Some((
+            status.state,
+            status.timestamp.unwrap_or(Timestamp::UNIX_EPOCH),
+        ))
+    }
+
+    /// Whether nothing may follow.
+    pub(super) fn ends(&self) -> bool {
+        matches!(self, Self::Event(event) if event.ends_stream())
+    }
 }
 
 /// What one commit changes in one task.
@@ -55,7 +125,7 @@ impl TaskBatch {
 pub(super) struct Batch {
     pub(super) tasks: Vec<TaskBatch>,
     /// Ended tasks whose final aggregate is kept beside the events, so that reading them is flat.
-    pub(super) finals: Vec<(TaskKey, Arc<Task>)>,
+    pub(super) finals: Vec<(TaskKey, Snapshot)>,
 }
 
 /// Why a commit was not made. Whatever the reason, nothing of the batch is stored.

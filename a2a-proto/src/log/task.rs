@@ -1,18 +1,17 @@
 //! [`LogTask`], the handle of one task: what producers append with and readers read with. It is the only way in to
 //! the hot task, and cheap to clone. While a handle lives, its task stays in memory.
 
-use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
-use bytes::{BufMut as _, BytesMut};
 use tokio::sync::{oneshot, watch};
 
 use super::cell::{Append, Events, Tail, TaskCell};
+use super::prepare;
 use super::storage::Prepared;
 use super::subscription::Subscription;
 use super::{Alias, Committed, Expect, LogError, LoggedEvent, Snapshot};
-use crate::types::{StreamResponse, TaskState};
+use crate::types::{Artifact, StreamResponse, TaskState};
 
 /// One task of a log.
 #[derive(Clone)]
@@ -74,7 +73,7 @@ impl LogTask {
     ) -> Result<u64, LogError> {
         let events = events
             .into_iter()
-            .map(prepare)
+            .map(prepare::event)
             .collect::<Result<Vec<_>, _>>()?;
         self.push_and_wait(expect, Events::Many(events)).await
     }
@@ -84,7 +83,7 @@ impl LogTask {
     /// # Errors
     /// Like [`LogTask::append`].
     pub async fn append_one(&self, expect: Expect, event: StreamResponse) -> Result<u64, LogError> {
-        let event = prepare(event)?;
+        let event = prepare::event(event)?;
         self.push_and_wait(expect, Events::One(event)).await
     }
 
@@ -94,19 +93,41 @@ impl LogTask {
     /// # Errors
     /// [`LogError::Conflict`] when the task has ended already; the error of an earlier event that could not be stored.
     pub async fn enqueue(&self, event: StreamResponse) -> Result<(), LogError> {
+        self.check_open()?;
+        self.queue(prepare::event(event)?).await
+    }
+
+    /// Queues an artifact event; like [`LogTask::enqueue`] of one, and much cheaper.
+    ///
+    /// # Errors
+    /// Like [`LogTask::enqueue`].
+    pub async fn enqueue_artifact(
+        &self,
+        artifact: Artifact,
+        append: bool,
+        last_chunk: bool,
+    ) -> Result<(), LogError> {
+        self.check_open()?;
+        let prepared = prepare::artifact(&self.0.artifact_head, artifact, append, last_chunk)?;
+        self.queue(prepared).await
+    }
+
+    fn check_open(&self) -> Result<(), LogError> {
         let state = self.state();
         if state.is_terminal() {
             return Err(LogError::Conflict { actual: state });
         }
-        let events = Events::One(prepare(event)?);
-        self.0
-            .push(Append {
-                expect: Expect::Open,
-                create: false,
-                events,
-                reply: None,
-            })
-            .await
+        Ok(())
+    }
+
+    async fn queue(&self, prepared: Prepared) -> Result<(), LogError> {
+        let append = Append {
+            expect: Expect::Open,
+            create: false,
+            events: Events::One(prepared),
+            reply: None,
+        };
+        self.0.push(append).await
     }
 
     /// Waits until everything queued before is stored.
@@ -138,7 +159,7 @@ impl LogTask {
 
     /// Stores the task itself, its first event.
     pub(super) async fn create(&self, event: StreamResponse) -> Result<u64, LogError> {
-        let events = Events::One(prepare(event)?);
+        let events = Events::One(prepare::event(event)?);
         let (reply, answer) = oneshot::channel();
         self.0
             .push(Append {
@@ -213,38 +234,4 @@ impl fmt::Debug for LogTask {
             .field("committed", &self.0.committed())
             .finish_non_exhaustive()
     }
-}
-
-/// Serialized events are cut from blocks of this size: one allocation for dozens of token deltas. Small, because an
-/// event that is kept keeps its block.
-const BLOCK: usize = 8 * 1024;
-
-thread_local! {
-    static SERIALIZED: RefCell<BytesMut> = RefCell::new(BytesMut::new());
-}
-
-/// Serializes an event, once for all who will send it.
-fn prepare(mut event: StreamResponse) -> Result<Prepared, LogError> {
-    let json = SERIALIZED.with_borrow_mut(|buffer| {
-        if buffer.capacity() < BLOCK / 16 {
-            *buffer = BytesMut::with_capacity(BLOCK);
-        }
-        let result = serde_json::to_writer((&mut *buffer).writer(), &event);
-        let json = buffer.split().freeze();
-        result.map(|()| json)
-    });
-    let json = json.map_err(|source| LogError::Serialize(Arc::new(source)))?;
-    // From here on only the aggregate needs the object, and it knows its own ids.
-    match &mut event {
-        StreamResponse::StatusUpdate(update) => {
-            update.task_id = String::new();
-            update.context_id = String::new();
-        }
-        StreamResponse::ArtifactUpdate(update) => {
-            update.task_id = String::new();
-            update.context_id = String::new();
-        }
-        StreamResponse::Task(_) | StreamResponse::Message(_) => {}
-    }
-    Ok(Prepared { event, json })
 }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
-use super::LogError;
 use super::cell::{Append, Events, TaskCell};
 use super::shared::Shared;
 use super::storage::{Batch, CommitError, Prepared, TaskBatch, TaskKey};
-use crate::types::{StreamResponse, Task, TaskState};
+use super::{LogError, Snapshot};
+use crate::types::TaskState;
 
 type Reply = oneshot::Sender<Result<u64, LogError>>;
 
@@ -32,11 +32,8 @@ pub(super) fn run(shared: &Shared) {
         finals: Vec::new(),
         spare: Vec::new(),
     };
-    while let Some(dirty) = shared.next_work() {
+    while let Some(dirty) = shared.next_work(!writer.finals.is_empty()) {
         writer.commit(dirty);
-        if shared.is_idle() {
-            writer.commit(Vec::new());
-        }
         shared.registry.trim();
     }
     writer.commit(Vec::new());
@@ -44,8 +41,8 @@ pub(super) fn run(shared: &Shared) {
 
 struct Writer<'a> {
     shared: &'a Shared,
-    /// Final aggregates of tasks that ended in the commit before; they ride with the next one.
-    finals: Vec<(TaskKey, Arc<Task>)>,
+    /// Final aggregates of tasks that ended in the commit before; they ride with the next one, or go when it is quiet.
+    finals: Vec<(TaskKey, Snapshot)>,
     /// Emptied queues, for the next round.
     spare: Vec<Vec<Append>>,
 }
@@ -95,7 +92,7 @@ impl Writer<'_> {
                 entry.cell.publish(std::mem::take(&mut task.events));
                 if entry.ended {
                     self.finals
-                        .push((entry.cell.meta.key, entry.cell.snapshot().task));
+                        .push((entry.cell.meta.key, entry.cell.snapshot()));
                 }
             }
             for (reply, result) in entry.replies {
@@ -130,7 +127,7 @@ impl Writer<'_> {
                 unwatched |= append.reply.is_none();
                 let mut take = |prepared: Prepared| {
                     seq += 1;
-                    if let Some(status) = status_of(&prepared.event) {
+                    if let Some(status) = prepared.change.status() {
                         state = status.0;
                         task.status = Some(status);
                     }
@@ -191,23 +188,10 @@ fn check(expect: super::Expect, state: TaskState, events: &[Prepared]) -> Result
     if !expect.holds(state) {
         return Err(LogError::Conflict { actual: state });
     }
-    if but_last.iter().any(|prepared| prepared.event.ends_stream()) {
+    if but_last.iter().any(|prepared| prepared.change.ends()) {
         return Err(LogError::Refused {
             reason: "events follow a terminal one",
         });
     }
     Ok(())
-}
-
-/// The status that an event writes, if it writes one.
-fn status_of(event: &StreamResponse) -> Option<(TaskState, jiff::Timestamp)> {
-    let status = match event {
-        StreamResponse::Task(task) => &task.status,
-        StreamResponse::StatusUpdate(update) => &update.status,
-        StreamResponse::Message(_) | StreamResponse::ArtifactUpdate(_) => return None,
-    };
-    Some((
-        status.state,
-        status.timestamp.unwrap_or(jiff::Timestamp::UNIX_EPOCH),
-    ))
 }

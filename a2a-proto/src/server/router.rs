@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn};
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
@@ -24,28 +23,22 @@ use crate::types::AgentCard;
 use crate::version::{self, Absent, EXTENSIONS_HEADER};
 
 pub(super) fn router<A: Agent, L: TaskLog>(inner: Arc<Inner<A, L>>) -> Router {
-    Router::new()
-        .fallback(serve::<A, L>)
-        .with_state(inner)
-        // Innermost last. A panic of ours is one failed request, not a broken connection; outside everything that
-        // could panic.
-        .layer(from_fn(catch_panics))
-        // A browser must not take an answer for something else than it says; on every answer, so outermost.
-        .layer(from_fn(no_sniffing))
+    Router::new().fallback(answer::<A, L>).with_state(inner)
 }
 
-async fn catch_panics(request: Request, next: Next) -> Response {
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
-        Ok(response) => response,
-        Err(_) => rest_error(
-            &A2aError::internal("a handler panicked"),
-            ErrorMap::default(),
-        ),
-    }
-}
-
-async fn no_sniffing(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+/// What stands around every answer, from the inside out. Plain calls and not layers of the router, each of which would
+/// allocate twice per request.
+async fn answer<A: Agent, L: TaskLog>(
+    State(inner): State<Arc<Inner<A, L>>>,
+    request: Request,
+) -> Response {
+    let answer = AssertUnwindSafe(serve(inner, request));
+    // A panic of ours is one failed request, not a broken connection; around everything that could panic.
+    let mut response = answer.catch_unwind().await.unwrap_or_else(|_| {
+        let error = A2aError::internal("a handler panicked");
+        rest_error(&error, ErrorMap::default())
+    });
+    // A browser must not take an answer for something else than it says; on every answer, so outermost.
     response.headers_mut().insert(
         header::X_CONTENT_TYPE_OPTIONS,
         HeaderValue::from_static("nosniff"),
@@ -53,10 +46,7 @@ async fn no_sniffing(request: Request, next: Next) -> Response {
     response
 }
 
-async fn serve<A: Agent, L: TaskLog>(
-    State(inner): State<Arc<Inner<A, L>>>,
-    request: Request,
-) -> Response {
+async fn serve<A: Agent, L: TaskLog>(inner: Arc<Inner<A, L>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let route = match route(&parts.method, parts.uri.path()) {
         Ok(route) => route,

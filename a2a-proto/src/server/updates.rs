@@ -7,8 +7,8 @@ use std::sync::Arc;
 use crate::clock::{Clock, Ids};
 use crate::log::{Expect, LogError, LogTask};
 use crate::types::{
-    Artifact, Message, Metadata, Part, Role, StreamResponse, TaskArtifactUpdateEvent, TaskState,
-    TaskStatus, TaskStatusUpdateEvent,
+    Artifact, Message, Metadata, Part, Role, StreamResponse, TaskState, TaskStatus,
+    TaskStatusUpdateEvent,
 };
 
 /// Writes to one task; clones write to the same one.
@@ -152,15 +152,10 @@ impl Updates {
             let detail = "an artifact needs an id and at least one part";
             return Err(UpdateError::Invalid { detail });
         }
-        let event = StreamResponse::ArtifactUpdate(TaskArtifactUpdateEvent {
-            task_id: self.task_id().to_owned(),
-            context_id: self.context_id().to_owned(),
-            artifact,
-            append,
-            last_chunk,
-            metadata: None,
-        });
-        Ok(self.task.enqueue(event).await?)
+        Ok(self
+            .task
+            .enqueue_artifact(artifact, append, last_chunk)
+            .await?)
     }
 
     /// Waits until everything sent before is stored.

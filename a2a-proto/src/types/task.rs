@@ -6,7 +6,7 @@ use crate::activity;
 use crate::types::declare::message;
 use crate::types::validate::no_rules;
 use crate::types::{
-    Artifact, Message, Metadata, StreamResponse, TaskArtifactUpdateEvent, TaskState,
+    Artifact, Message, Metadata, Part, StreamResponse, TaskArtifactUpdateEvent, TaskState,
     TaskStatusUpdateEvent,
 };
 
@@ -84,21 +84,32 @@ impl Task {
     }
 
     fn apply_artifact(&mut self, update: TaskArtifactUpdateEvent) {
-        let mut new = update.artifact;
-        // From the end: a stream appends to what it made last.
-        let known = self
-            .artifacts
-            .iter_mut()
-            .rev()
-            .find(|artifact| artifact.artifact_id == new.artifact_id);
-        match known {
+        let new = update.artifact;
+        match self.artifact(&new.artifact_id) {
             Some(artifact) if update.append => {
-                artifact.parts.append(&mut new.parts);
+                artifact.parts.extend(new.parts);
                 merge(&mut artifact.metadata, new.metadata);
             }
             Some(artifact) => *artifact = new,
             None => self.artifacts.push(new),
         }
+    }
+
+    /// What [`Task::apply`] does with an artifact event that appends parts and carries nothing else that counts.
+    #[cfg(feature = "server")]
+    pub(crate) fn append_parts(&mut self, artifact_id: String, parts: Vec<Part>) {
+        match self.artifact(&artifact_id) {
+            Some(artifact) => artifact.parts.extend(parts),
+            None => self.artifacts.push(Artifact::new(artifact_id, parts)),
+        }
+    }
+
+    fn artifact(&mut self, id: &str) -> Option<&mut Artifact> {
+        // From the end: a stream appends to what it made last.
+        self.artifacts
+            .iter_mut()
+            .rev()
+            .find(|artifact| artifact.artifact_id == id)
     }
 
     /// Keeps the newest `length` messages of the history; `None` keeps all (A2A §3.2.4).

@@ -114,7 +114,12 @@ pub(super) fn list(
     };
     let mut one = |sql: &str, value: Value| condition(sql, &mut std::iter::once(value));
     if let Some(owner) = &filter.owner {
-        one("owner = ?", Value::Text(owner.as_ref().to_owned()));
+        // The plus keeps the index of the owner, who may have many tasks, from being chosen before the context's.
+        let column = match &filter.context_id {
+            Some(_) => "+owner = ?",
+            None => "owner = ?",
+        };
+        one(column, Value::Text(owner.as_ref().to_owned()));
     }
     if let Some(context_id) = &filter.context_id {
         one("context_id = ?", Value::Text(context_id.clone()));

@@ -26,7 +26,8 @@ const MIGRATIONS: &[&str] = &["
     ) STRICT;
     CREATE UNIQUE INDEX tasks_by_client_id ON tasks (owner, client_id) WHERE client_id IS NOT NULL;
     CREATE INDEX tasks_by_owner ON tasks (owner, status_millis, id);
-    CREATE INDEX tasks_by_context ON tasks (owner, context_id, status_millis, id);
+    -- A context has few tasks, so they are sorted when they are listed; this index never changes with a status.
+    CREATE INDEX tasks_by_context ON tasks (context_id);
     -- One row per task and commit: the events first_seq to last_seq, each as its length (u32, little endian) and JSON.
     CREATE TABLE events (
         task      INTEGER NOT NULL,

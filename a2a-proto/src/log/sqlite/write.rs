@@ -5,6 +5,7 @@ use rusqlite::{Connection, params};
 
 use super::checkpoint::Checkpointer;
 use super::{failure, payload};
+use crate::log::Snapshot;
 use crate::log::storage::{Batch, CommitError, TaskBatch, TaskKey};
 use crate::types::{Task, TaskState};
 
@@ -87,8 +88,8 @@ impl Writer {
                     self.payload
                 ])?;
         }
-        for (key, task) in &batch.finals {
-            bytes += finish(&self.connection, *key, task)?;
+        for (key, ended) in &batch.finals {
+            bytes += finish(&self.connection, *key, ended)?;
         }
         self.connection.prepare_cached("COMMIT")?.execute(())?;
         // One huge commit must not keep its buffer for ever.
@@ -128,7 +129,8 @@ fn create(connection: &Connection, task: &TaskBatch) -> rusqlite::Result<bool> {
 }
 
 /// Keeps what an ended task came to; answers its size.
-fn finish(connection: &Connection, key: TaskKey, task: &Task) -> rusqlite::Result<u64> {
+fn finish(connection: &Connection, key: TaskKey, ended: &Snapshot) -> rusqlite::Result<u64> {
+    let task = &ended.task;
     let head = Task {
         id: task.id.clone(),
         context_id: task.context_id.clone(),
@@ -144,10 +146,9 @@ fn finish(connection: &Connection, key: TaskKey, task: &Task) -> rusqlite::Resul
     let artifacts = json(serde_json::to_vec(&task.artifacts))?;
     connection
         .prepare_cached(
-            "UPDATE tasks SET ended_seq = (SELECT max(last_seq) FROM events WHERE task = ?1),
-                              ended_task = ?2, ended_artifacts = ?3 WHERE key = ?1",
+            "UPDATE tasks SET ended_seq = ?2, ended_task = ?3, ended_artifacts = ?4 WHERE key = ?1",
         )?
-        .execute(params![key, head, artifacts])?;
+        .execute(params![key, ended.seq.cast_signed(), head, artifacts])?;
     Ok((head.len() + artifacts.len()) as u64)
 }
 

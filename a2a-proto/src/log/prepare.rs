@@ -1,0 +1,132 @@
+//! From an event to what is stored of it: its JSON, once for all who will send it, and the change that it makes to the
+//! aggregate. This runs where the event is made, in parallel for many tasks; the one writer thread gets it ready.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use serde_json::Value;
+
+use super::LogError;
+use super::storage::{Change, Prepared};
+use crate::types::{Artifact, StreamResponse};
+
+/// Serialized events are cut from blocks of this size: one allocation for dozens of token deltas. Small, because an
+/// event that is kept keeps its block.
+const BLOCK: usize = 8 * 1024;
+
+/// A buffer that has grown beyond this for one large event is not kept.
+const SCRATCH: usize = 64 * 1024;
+
+#[derive(Default)]
+struct Buffers {
+    scratch: Vec<u8>,
+    block: BytesMut,
+}
+
+thread_local! {
+    static BUFFERS: RefCell<Buffers> = RefCell::default();
+}
+
+/// Any event.
+pub(super) fn event(event: StreamResponse) -> Result<Prepared, LogError> {
+    let json = serialized(|json| serde_json::to_writer(json, &event))?;
+    let change = Change::of(event);
+    Ok(Prepared { change, json })
+}
+
+/// How the JSON of every artifact event of a task begins, up to the artifact.
+pub(super) fn artifact_head(task_id: &str, context_id: &str) -> Box<[u8]> {
+    // `Value` escapes as the serializer does.
+    let (task, context) = (Value::from(task_id), Value::from(context_id));
+    let head = format!(r#"{{"artifactUpdate":{{"taskId":{task},"contextId":{context},"artifact":"#);
+    head.into_bytes().into()
+}
+
+/// An artifact event of the task with `head`, the same as [`event`] would make it, but most of its JSON is there
+/// already.
+pub(super) fn artifact(
+    head: &[u8],
+    artifact: Artifact,
+    append: bool,
+    last_chunk: bool,
+) -> Result<Prepared, LogError> {
+    let json = serialized(|json| {
+        json.extend_from_slice(head);
+        serde_json::to_writer(&mut *json, &artifact)?;
+        if append {
+            json.extend_from_slice(br#","append":true"#);
+        }
+        if last_chunk {
+            json.extend_from_slice(br#","lastChunk":true"#);
+        }
+        json.extend_from_slice(b"}}");
+        Ok(())
+    })?;
+    let change = Change::of_artifact(artifact, append);
+    Ok(Prepared { change, json })
+}
+
+/// What `write` writes.
+fn serialized(
+    write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
+) -> Result<Bytes, LogError> {
+    BUFFERS.with_borrow_mut(|Buffers { scratch, block }| {
+        scratch.clear();
+        write(scratch).map_err(|source| LogError::Serialize(Arc::new(source)))?;
+        if scratch.len() >= BLOCK / 2 {
+            let json = Bytes::copy_from_slice(scratch);
+            scratch.shrink_to(SCRATCH);
+            return Ok(json);
+        }
+        if block.capacity() < scratch.len() {
+            *block = BytesMut::with_capacity(BLOCK);
+        }
+        block.extend_from_slice(scratch);
+        Ok(block.split().freeze())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Metadata, Part, Task, TaskArtifactUpdateEvent};
+    use serde_json::json;
+
+    #[test]
+    fn artifact_events_are_written_as_the_serializer_writes_them() {
+        for id in ["t-1", "quote\" back\\ line\n ü \u{1}"] {
+            let head = artifact_head(id, &format!("c {id}"));
+            let metadata = Metadata::from_iter([("key".to_owned(), json!([1, "x"]))]);
+            for (append, last_chunk, metadata) in [
+                (false, false, None),
+                (true, false, None),
+                (true, true, None),
+                (true, false, Some(metadata)),
+            ] {
+                let mut made = Artifact::new("a", vec![Part::text("\u{7f}\n\"x"), Part::raw("y")]);
+                made.metadata = metadata;
+                let update = TaskArtifactUpdateEvent {
+                    task_id: id.to_owned(),
+                    context_id: format!("c {id}"),
+                    artifact: made.clone(),
+                    append,
+                    last_chunk,
+                    metadata: None,
+                };
+                let slow = event(StreamResponse::ArtifactUpdate(update)).unwrap();
+                let fast = artifact(&head, made, append, last_chunk).unwrap();
+                assert_eq!(slow.json, fast.json);
+                let apply = |change: Change| {
+                    let mut task = Task {
+                        artifacts: vec![Artifact::new("a", vec![Part::text("before")])],
+                        ..Task::default()
+                    };
+                    change.apply(&mut task);
+                    task
+                };
+                assert_eq!(apply(slow.change), apply(fast.change));
+            }
+        }
+    }
+}
