@@ -188,6 +188,12 @@ impl Call<'_> {
         self
     }
 
+    /// Reads and writes objects in this folder instead of the repository's own.
+    pub fn objects(mut self, folder: &Path) -> Self {
+        self.env.push(("GIT_OBJECT_DIRECTORY", folder.into()));
+        self
+    }
+
     /// Given to its standard input.
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = bytes.into();

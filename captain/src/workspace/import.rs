@@ -9,7 +9,7 @@ use captain_core::{Attempt, CommitId, SubtaskId};
 use super::error::{BundleError, WorkspaceError, io_error};
 use super::git::{Call, GitError};
 use super::outputs::{RawChange, parse_raw};
-use super::repository::{JobRepository, commit_id, exists, make_folder, remove_tree, subtask_ref};
+use super::repository::{JobRepository, commit_id, make_folder, remove_tree, subtask_ref};
 
 /// The branch that a worker's bundle holds.
 pub(super) const BUNDLE_REF: &str = "refs/heads/flotilla/result";
@@ -127,12 +127,7 @@ impl JobRepository {
         tokio::fs::write(&alternates, objects)
             .await
             .map_err(io_error("write", &alternates))?;
-        // So can where a history was cut off that the user's copy had only in part.
-        let cut = self.path().join("shallow");
-        if exists(&cut).await? {
-            let copy = tokio::fs::copy(&cut, room.join("shallow")).await;
-            copy.map_err(io_error("copy", &cut))?;
-        }
+        self.share_cut(room).await?;
         let look = Look {
             repository: self,
             room,

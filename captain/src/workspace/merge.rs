@@ -1,15 +1,17 @@
-//! Merging results, one after the other, in the order given. The work is done by `git merge` in a folder of its own,
-//! which every git since 2.34 does alike; the folder is only made where two results really went apart.
+//! Merging results, one after the other, in the order given. The work is done by `git merge` in a repository
+//! of its own, which every git since 2.34 does alike; it is only made where two results really went apart.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use captain_core::{CommitId, Conflict, SubtaskId};
 
 use super::error::{MergeError, WorkspaceError};
-use super::git::Answer;
+use super::git::{Answer, Call, Git};
 use super::outputs::split_nul;
-use super::repository::{JobRepository, RESULT_REF, commit_id, remove_tree};
+use super::repository::{
+    JobRepository, RESULT_REF, commit_id, make_folder, remove_tree, write_attributes,
+};
 
 /// One result to merge.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,13 +30,13 @@ impl JobRepository {
             return Ok(self.base().await?);
         };
         let mut current = first.commit.clone();
-        let mut folder: Option<PathBuf> = None;
+        let mut bench: Option<Bench> = None;
         let mut result = Ok(());
         for (i, input) in rest.iter().enumerate() {
             let merged = self
                 .merge_one(
                     name,
-                    &mut folder,
+                    &mut bench,
                     &current,
                     inputs.get(..=i).unwrap_or_default(),
                     input,
@@ -48,8 +50,8 @@ impl JobRepository {
                 }
             }
         }
-        if let Some(folder) = folder {
-            self.remove_worktree(&folder).await?;
+        if let Some(bench) = bench {
+            remove_tree(&bench.place).await?;
         }
         result.map(|()| current)
     }
@@ -64,7 +66,7 @@ impl JobRepository {
     async fn merge_one(
         &self,
         name: &str,
-        folder: &mut Option<PathBuf>,
+        bench: &mut Option<Bench>,
         current: &CommitId,
         merged: &[Input],
         input: &Input,
@@ -75,15 +77,13 @@ impl JobRepository {
         if self.is_ancestor(current, &input.commit).await? {
             return Ok(input.commit.clone());
         }
-        let place = match folder {
-            Some(place) => place.clone(),
-            None => folder
-                .insert(self.add_worktree(name, current).await?)
-                .clone(),
+        let bench = match bench {
+            Some(bench) => bench,
+            None => bench.insert(self.add_bench(name).await?),
         };
-        // An earlier step may have moved on without the folder.
-        self.git
-            .inside(&place)
+        // An earlier step may have moved on without the bench.
+        bench
+            .call(&self.git)
             .args(["reset", "--quiet", "--hard", current.as_str()])
             .run()
             .await
@@ -93,9 +93,8 @@ impl JobRepository {
             .date(current)
             .await?
             .max(self.date(&input.commit).await?);
-        let answer = self
-            .git
-            .inside(&place)
+        let answer = bench
+            .call(&self.git)
             .args([
                 "merge",
                 "--quiet",
@@ -111,17 +110,15 @@ impl JobRepository {
             .run()
             .await?;
         if answer.code == 0 {
-            let head = self
-                .git
-                .inside(&place)
+            let head = bench
+                .call(&self.git)
                 .args(["rev-parse", "HEAD"])
                 .run()
                 .await?;
             return Ok(commit_id("rev-parse", &head.line())?);
         }
-        let listed = self
-            .git
-            .inside(&place)
+        let listed = bench
+            .call(&self.git)
             .args(["ls-files", "--unmerged", "-z"])
             .run()
             .await?;
@@ -199,25 +196,33 @@ impl JobRepository {
         })
     }
 
-    async fn add_worktree(&self, name: &str, commit: &CommitId) -> Result<PathBuf, WorkspaceError> {
+    /// Makes the folder: a repository of its own that keeps its objects in ours. (`git worktree` would do, but several
+    /// of its calls at the same time disturb each other.)
+    async fn add_bench(&self, name: &str) -> Result<Bench, WorkspaceError> {
         let place = self.scratch().await?.join(format!("merge-{name}"));
         // Left over by a captain that died.
-        self.remove_worktree(&place).await?;
-        let call = self
-            .call()
-            .args(["worktree", "add", "--quiet", "--detach", "--force"]);
-        call.arg(&place).arg(commit.as_str()).run().await?;
-        Ok(place)
+        remove_tree(&place).await?;
+        make_folder(&place).await?;
+        self.init(&place, &["--initial-branch=merge"]).await?;
+        let own = place.join(".git");
+        write_attributes(&own).await?;
+        self.share_cut(&own).await?;
+        Ok(Bench {
+            place,
+            objects: self.path().join("objects"),
+        })
     }
+}
 
-    async fn remove_worktree(&self, place: &Path) -> Result<(), WorkspaceError> {
-        remove_tree(place).await?;
-        // Only then does `git` forget it; one that is just being added is locked and stays.
-        self.call()
-            .args(["worktree", "prune", "--expire=now"])
-            .run()
-            .await?;
-        Ok(())
+/// Where results are merged.
+struct Bench {
+    place: PathBuf,
+    objects: PathBuf,
+}
+
+impl Bench {
+    fn call<'a>(&self, git: &'a Git) -> Call<'a> {
+        git.inside(&self.place).objects(&self.objects)
     }
 }
 

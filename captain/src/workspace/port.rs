@@ -1,13 +1,13 @@
 //! The workspaces of all jobs, as the engine wants them: translates between its requests and the jobs' repositories,
 //! and turns errors into words for users.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use captain_core::{JobId, JobResult, SubtaskId};
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::Mutex;
 
 use super::error::{BundleError, MergeError, WorkspaceError};
 use super::git::Git;
@@ -27,8 +27,25 @@ pub struct Workspaces {
     jobs: PathBuf,
     limits: ImportLimits,
     keep: bool,
-    /// Held while a job's repository is made: the first subtasks of a job all ask for it at once.
-    making: Arc<Mutex<()>>,
+    making: Making,
+}
+
+/// The jobs whose repositories are being made, each with the lock that its subtasks wait at: the first one makes it,
+/// the others find it.
+#[derive(Debug, Clone, Default)]
+struct Making(Arc<Mutex<BTreeMap<JobId, Weak<tokio::sync::Mutex<()>>>>>);
+
+impl Making {
+    fn lock(&self, job: &JobId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut making = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lock) = making.get(job).and_then(Weak::upgrade) {
+            return lock;
+        }
+        making.retain(|_, lock| lock.strong_count() > 0);
+        let lock = Arc::default();
+        making.insert(job.clone(), Arc::downgrade(&lock));
+        lock
+    }
 }
 
 impl Workspaces {
@@ -39,7 +56,7 @@ impl Workspaces {
             jobs,
             limits,
             keep,
-            making: Arc::default(),
+            making: Making::default(),
         }
     }
 
@@ -57,11 +74,11 @@ impl Workspaces {
                 revision: request.base.clone(),
             },
         };
+        let making = self.making.lock(&request.labels.job);
         {
-            let _one_at_a_time = self.making.lock().await;
-            repository
-                .create(&source, request.submitted.as_second())
-                .await?;
+            let _alone = making.lock().await;
+            let made = repository.create(&source, request.submitted.as_second());
+            made.await?;
         }
         let inputs = inputs(&request.from);
         let prepared = repository

@@ -65,12 +65,7 @@ impl JobRepository {
         make_folder(&new).await?;
         self.init(&new, &["--bare", "--initial-branch=result"])
             .await?;
-        let info = new.join("info");
-        make_folder(&info).await?;
-        let attributes = info.join("attributes");
-        tokio::fs::write(&attributes, ATTRIBUTES)
-            .await
-            .map_err(io_error("write", &attributes))?;
+        write_attributes(&new).await?;
         match origin {
             None => self.plant(&new, seconds).await?,
             Some(origin) => self.copy(&new, &origin).await?,
@@ -105,6 +100,17 @@ impl JobRepository {
         let path = self.folder.join("tmp");
         make_folder(&path).await?;
         Ok(path)
+    }
+
+    /// Tells another repository that reads our objects where our history was cut off, if the user's copy had it only
+    /// in part.
+    pub(super) async fn share_cut(&self, git_dir: &Path) -> Result<(), WorkspaceError> {
+        let cut = self.path().join("shallow");
+        if exists(&cut).await? {
+            let copied = tokio::fs::copy(&cut, git_dir.join("shallow")).await;
+            copied.map_err(io_error("copy", &cut))?;
+        }
+        Ok(())
     }
 
     pub(super) fn call(&self) -> Call<'_> {
@@ -255,6 +261,16 @@ impl JobRepository {
 struct Origin {
     folder: PathBuf,
     commit: CommitId,
+}
+
+/// Makes a repository of ours treat bytes as bytes.
+pub(super) async fn write_attributes(git_dir: &Path) -> Result<(), WorkspaceError> {
+    let info = git_dir.join("info");
+    make_folder(&info).await?;
+    let file = info.join("attributes");
+    tokio::fs::write(&file, ATTRIBUTES)
+        .await
+        .map_err(io_error("write", &file))
 }
 
 /// The branch of an attempt's result.

@@ -126,3 +126,60 @@ async fn what_cannot_be_used_is_told_in_words() {
         "{message}"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn subtasks_of_one_job_do_not_disturb_each_other() {
+    const SUBTASKS: usize = 8;
+    let dir = TempDir::new().unwrap();
+    let git_program = Git::new(std::env::var_os("PATH").unwrap());
+    let spaces = Workspaces::new(
+        git_program,
+        dir.path().to_owned(),
+        ImportLimits::default(),
+        false,
+    );
+    let names: Vec<String> = (0..SUBTASKS).map(|i| format!("s{i}")).collect();
+    let one = |name: String, from: Vec<(SubtaskId, CommitId)>| {
+        let (spaces, dir) = (&spaces, dir.path());
+        async move {
+            let request = request(&name, from);
+            let prepared = spaces.prepare(&request).await.unwrap();
+            write(&prepared.workspace, &name, &name);
+            commit_all(&prepared.workspace, &name);
+            git(&prepared.workspace, &["update-ref", BUNDLE_REF, "HEAD"]);
+            let bundle = dir.join(format!("{name}.bundle"));
+            let since = format!("^{}", prepared.base);
+            let args = [
+                "bundle",
+                "create",
+                "-q",
+                bundle.to_str().unwrap(),
+                BUNDLE_REF,
+                &since,
+            ];
+            git(&prepared.workspace, &args);
+            let labels = request.labels.clone();
+            let import = ImportRequest {
+                labels,
+                bundle: Some(bundle),
+            };
+            let imported = spaces.import(&import).await.unwrap();
+            spaces.discard(&request.labels).await.unwrap();
+            (id(&name), imported.commit)
+        }
+    };
+    // All at once from nothing, then all at once from the merge of all.
+    let first =
+        futures_util::future::join_all(names.iter().map(|name| one(name.clone(), Vec::new())))
+            .await;
+    let again = names
+        .iter()
+        .map(|name| one(format!("{name}-again"), first.clone()));
+    let second = futures_util::future::join_all(again).await;
+    let finish = FinishRequest {
+        job: job(),
+        leaves: second,
+    };
+    let result = spaces.finish(&finish).await.unwrap();
+    assert_eq!(result.files.len(), 2 * SUBTASKS);
+}
