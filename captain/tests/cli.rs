@@ -177,7 +177,7 @@ fn a_job_of_an_own_captain_fails_with_its_reason() {
     let (code, out, err) = told(dir.path(), &["run", "Do it", "--worker-bin", "/bin/false"]);
     assert_eq!(code, 1, "{err}");
     assert!(
-        out.contains("do-it: started\n") && out.contains("job: failed: "),
+        out.contains("do-it: started\n") && out.contains("job: failed, because of do-it\n"),
         "{out}"
     );
     assert!(

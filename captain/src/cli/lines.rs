@@ -7,7 +7,7 @@ mod tests;
 use std::collections::BTreeMap;
 
 use captain_core::event::ToolStatus;
-use captain_core::{Envelope, JobEvent, Outcome, SubtaskId};
+use captain_core::{Envelope, FailReason, JobEvent, Outcome, SubtaskId};
 use jiff::Timestamp;
 
 use super::board::draw::seconds;
@@ -86,9 +86,14 @@ impl Lines {
             JobEvent::JobIntegrating => say("job", "putting the results together"),
             JobEvent::JobCancelRequested { .. } => say("job", "stopping"),
             JobEvent::JobCompleted { result } => say("job", &done(result.files.len())),
-            JobEvent::JobFailed { message, .. } => {
-                say("job", &format!("failed: {}", clean(message)));
-            }
+            JobEvent::JobFailed { reason, message } => match reason {
+                // Each subtask has told its own reason.
+                FailReason::Subtasks { failed, .. } => {
+                    let failed: Vec<&str> = failed.iter().map(|one| one.subtask.as_str()).collect();
+                    say("job", &format!("failed, because of {}", failed.join(", ")));
+                }
+                _ => say("job", &format!("failed: {}", clean(message))),
+            },
             JobEvent::JobCancelled => say("job", "cancelled"),
             JobEvent::SubtaskStarted { subtask, attempt } => match attempt.0 {
                 1 => say(subtask.as_str(), "started"),

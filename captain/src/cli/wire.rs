@@ -48,7 +48,7 @@ pub(crate) struct ArtifactList {
 pub(crate) struct FileEntry {
     pub(crate) path: String,
     /// The old name of a renamed one.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<String>,
     /// `added`, `modified`, `deleted` or `renamed`.
     pub(crate) change: String,
