@@ -27,6 +27,13 @@ const QUEUE: usize = 64;
 /// Idle reading connections that are kept; each holds a page cache of up to 2 MB.
 const IDLE_READERS: usize = 4;
 
+const READ_ALL: &str = "SELECT seq, class, name, json FROM events JOIN jobs ON job = key \
+    WHERE id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3";
+
+/// The partial index holds no output, however much of it lies between.
+const READ_WITHOUT_OUTPUT: &str = "SELECT seq, class, name, json FROM events JOIN jobs ON job = key \
+    WHERE id = ?1 AND seq > ?2 AND class > 0 ORDER BY seq LIMIT ?3";
+
 /// The logs in a SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
@@ -114,15 +121,8 @@ impl Store for SqliteStore {
         let job = job.clone();
         self.reading(move |connection| {
             let sql = match which {
-                Which::All => concat!(
-                    "SELECT seq, class, name, json FROM events JOIN jobs ON job = key ",
-                    "WHERE id = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3"
-                ),
-                // The partial index holds no output, however much of it lies between.
-                Which::WithoutOutput => concat!(
-                    "SELECT seq, class, name, json FROM events JOIN jobs ON job = key ",
-                    "WHERE id = ?1 AND seq > ?2 AND class > 0 ORDER BY seq LIMIT ?3"
-                ),
+                Which::All => READ_ALL,
+                Which::WithoutOutput => READ_WITHOUT_OUTPUT,
             };
             let mut statement = connection.prepare_cached(sql).map_err(StoreError::Read)?;
             let rows = statement

@@ -2,7 +2,6 @@
 //! the driver, the session or the gateway has to handle.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
 
 use crate::common::*;
 use pretty_assertions::assert_eq;
@@ -159,7 +158,6 @@ async fn cancel_ends_opencode_its_tools_and_what_they_left_behind() {
         fixture.read("started.txt") == "started\n"
     })
     .await;
-    let began = Instant::now();
     let answer = fixture
         .worker
         .request("POST", &format!("/tasks/{id}:cancel"))
@@ -168,11 +166,6 @@ async fn cancel_ends_opencode_its_tools_and_what_they_left_behind() {
         .await
         .unwrap();
     assert!(answer.status().is_success());
-    assert!(
-        began.elapsed() < Duration::from_secs(8),
-        "{:?}",
-        began.elapsed()
-    );
     let folder = fixture.home.workspace().to_str().unwrap().to_owned();
     for marker in ["flotilla-left-behind", "flotilla-long-run", &folder] {
         let left: Vec<_> = processes(marker)
@@ -235,10 +228,14 @@ async fn a_wrong_key_fails_at_once_with_the_providers_words() {
         home.card["api_key_file"] = json!(key);
     })
     .await;
-    let began = Instant::now();
     let events = fixture.worker.stream(message("Write hello.txt")).await;
     assert_eq!(said(&events).0, "TASK_STATE_FAILED", "{:?}", said(&events));
-    assert!(began.elapsed() < Duration::from_secs(20));
+    // Nothing tries again what cannot get better.
+    let recorded = fixture.model.recorded();
+    assert!(
+        recorded.refused == recorded.count && recorded.count < 5,
+        "{recorded:?}"
+    );
 }
 
 #[tokio::test]

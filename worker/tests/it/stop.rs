@@ -1,8 +1,6 @@
 //! Everything that ends work: cancel, watchdogs, signals, the time to live, `kill -9`. What counts is what is left: no process,
 //! and a task whose state is the truth.
 
-use std::time::{Duration, Instant};
-
 use pretty_assertions::assert_eq;
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -28,7 +26,6 @@ async fn cancel_kills_everything_before_it_says_so() {
             == 2
     })
     .await;
-    let began = Instant::now();
     let answer: Value = worker
         .request("POST", &format!("/tasks/{id}:cancel"))
         .json(&json!({}))
@@ -40,7 +37,6 @@ async fn cancel_kills_everything_before_it_says_so() {
         .unwrap();
     assert_eq!(answer["status"]["state"], "TASK_STATE_CANCELED", "{answer}");
     assert_eq!(processes(&marker), Vec::<String>::new());
-    assert!(began.elapsed() < Duration::from_secs(10));
     // The worker works on.
     let events = worker.stream(message("say still here")).await;
     assert_eq!(text(&events), "still here\n");
