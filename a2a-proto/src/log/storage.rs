@@ -14,6 +14,10 @@ use crate::types::{Artifact, Part, StreamResponse, Task, TaskArtifactUpdateEvent
 /// The store's own short name of a task.
 pub(super) type TaskKey = i64;
 
+/// The highest number of an event: stores keep it in 32 bits. At a thousand events per second a task gets there after
+/// seven weeks.
+pub(super) const MAX_SEQ: u64 = u32::MAX as u64;
+
 /// What never changes about a task.
 #[derive(Debug)]
 pub(super) struct TaskMeta {
@@ -124,7 +128,7 @@ impl TaskBatch {
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) tasks: Vec<TaskBatch>,
-    /// Ended tasks whose final aggregate is kept beside the events, so that reading them is flat.
+    /// Ended tasks whose final aggregate is kept beside the events.
     pub(super) finals: Vec<(TaskKey, Snapshot)>,
 }
 

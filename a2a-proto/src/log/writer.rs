@@ -8,9 +8,13 @@ use tokio::sync::oneshot;
 
 use super::cell::{Append, Events, TaskCell};
 use super::shared::Shared;
-use super::storage::{Batch, CommitError, Prepared, TaskBatch, TaskKey};
+use super::storage::{Batch, CommitError, MAX_SEQ, Prepared, TaskBatch, TaskKey};
 use super::{LogError, Snapshot};
 use crate::types::TaskState;
+
+/// An ended task with no more events than this is read back by applying them, in well under a millisecond; for a longer
+/// one the final aggregate is kept, so that reading it costs what its size costs and not what its history does.
+const REPLAYED: u64 = 256;
 
 type Reply = oneshot::Sender<Result<u64, LogError>>;
 
@@ -41,7 +45,8 @@ pub(super) fn run(shared: &Shared) {
 
 struct Writer<'a> {
     shared: &'a Shared,
-    /// Final aggregates of tasks that ended in the commit before; they ride with the next one, or go when it is quiet.
+    /// Final aggregates of long tasks that ended in the commit before; they ride with the next one, or go when it is
+    /// quiet.
     finals: Vec<(TaskKey, Snapshot)>,
     /// Emptied queues, for the next round.
     spare: Vec<Vec<Append>>,
@@ -90,9 +95,9 @@ impl Writer<'_> {
             };
             if !task.events.is_empty() {
                 entry.cell.publish(std::mem::take(&mut task.events));
-                if entry.ended {
-                    self.finals
-                        .push((entry.cell.meta.key, entry.cell.snapshot()));
+                let ended = entry.ended.then(|| entry.cell.snapshot());
+                if let Some(ended) = ended.filter(|ended| ended.seq > REPLAYED) {
+                    self.finals.push((entry.cell.meta.key, ended));
                 }
             }
             for (reply, result) in entry.replies {
@@ -121,7 +126,7 @@ impl Writer<'_> {
                 task.create = true;
                 Ok(())
             } else {
-                check(append.expect, state, append.events.as_slice())
+                check(append.expect, seq, state, append.events.as_slice())
             };
             let result = result.map(|()| {
                 unwatched |= append.reply.is_none();
@@ -179,8 +184,13 @@ impl Entry {
     }
 }
 
-/// Whether events may follow a task in `state`, and each other.
-fn check(expect: super::Expect, state: TaskState, events: &[Prepared]) -> Result<(), LogError> {
+/// Whether events may follow a task in `state` after event `seq`, and each other.
+fn check(
+    expect: super::Expect,
+    seq: u64,
+    state: TaskState,
+    events: &[Prepared],
+) -> Result<(), LogError> {
     // An append without events only waits for those before it.
     let Some((_, but_last)) = events.split_last() else {
         return Ok(());
@@ -191,6 +201,11 @@ fn check(expect: super::Expect, state: TaskState, events: &[Prepared]) -> Result
     if but_last.iter().any(|prepared| prepared.change.ends()) {
         return Err(LogError::Refused {
             reason: "events follow a terminal one",
+        });
+    }
+    if seq + events.len() as u64 > MAX_SEQ {
+        return Err(LogError::Refused {
+            reason: "the task has as many events as a task can have",
         });
     }
     Ok(())

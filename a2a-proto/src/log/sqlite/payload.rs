@@ -1,9 +1,23 @@
-//! The format of `events.payload`: every event as its length in bytes (u32, little endian) followed by its JSON.
+//! The format of the table `events`. `id`: the task's key and the number of the first event in one number. `payload`:
+//! every event as its length in bytes (u32, little endian) followed by its JSON.
 
 use bytes::{Buf as _, Bytes};
 
 use crate::log::LoggedEvent;
-use crate::log::storage::Prepared;
+use crate::log::storage::{Prepared, TaskKey};
+
+/// How many bits of an id are the event's number; the log refuses numbers that need more.
+const SEQ_BITS: u32 = 32;
+
+/// The id of the row that begins with event `first` of the task `key`.
+pub(super) fn row_id(key: TaskKey, first: u64) -> i64 {
+    (key << SEQ_BITS) | first.cast_signed()
+}
+
+/// The number of the first event of a row.
+pub(super) fn first_of(row_id: i64) -> u64 {
+    row_id.cast_unsigned() & ((1 << SEQ_BITS) - 1)
+}
 
 /// Writes `events` to `payload`, replacing what is there.
 pub(super) fn write(payload: &mut Vec<u8>, events: &[Prepared]) {

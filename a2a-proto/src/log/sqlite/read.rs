@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rusqlite::types::{Type, Value};
-use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
 use super::payload;
 use super::write::code;
@@ -56,10 +56,8 @@ pub(super) fn load(connection: &Connection, id: &str) -> rusqlite::Result<Option
         }));
     }
     let (mut task, mut seq, mut bytes) = (Task::default(), 0, 0);
-    let mut statement = view.prepare_cached(
-        "SELECT first_seq, payload FROM events WHERE task = ?1 ORDER BY first_seq",
-    )?;
-    let mut rows = statement.query([meta.key])?;
+    let mut statement = view.prepare_cached(ROWS)?;
+    let mut rows = statement.query(rows_of(meta.key, 0))?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
         unpack(row, &mut events)?;
@@ -77,26 +75,42 @@ pub(super) fn load(connection: &Connection, id: &str) -> rusqlite::Result<Option
     }))
 }
 
+/// The rows of a task from one on.
+const ROWS: &str = "SELECT id, payload FROM events WHERE id >= ?1 AND id < ?2 ORDER BY id";
+
+fn rows_of(key: TaskKey, first: u64) -> [i64; 2] {
+    [payload::row_id(key, first), payload::row_id(key + 1, 0)]
+}
+
 pub(super) fn events(
     connection: &Connection,
     key: TaskKey,
     after: u64,
     limit: usize,
 ) -> rusqlite::Result<Vec<LoggedEvent>> {
-    let mut statement = connection.prepare_cached(
-        "SELECT first_seq, payload FROM events
-         WHERE task = ?1
-           AND first_seq >= coalesce((SELECT max(first_seq) FROM events WHERE task = ?1 AND first_seq <= ?2), 0)
-         ORDER BY first_seq",
-    )?;
-    let mut rows = statement.query(params![key, (after + 1).cast_signed()])?;
+    let view = connection.unchecked_transaction()?;
+    // The row that holds the event can begin before it.
+    let begin = view
+        .prepare_cached(
+            "SELECT id FROM events WHERE id >= ?1 AND id <= ?2 ORDER BY id DESC LIMIT 1",
+        )?
+        .query_row(
+            [payload::row_id(key, 0), payload::row_id(key, after + 1)],
+            |row| row.get(0),
+        )
+        .optional()?;
+    let first = begin.map_or(0, payload::first_of);
+    let mut statement = view.prepare_cached(ROWS)?;
+    let mut rows = statement.query(rows_of(key, first))?;
     let mut events = Vec::new();
     while events.len() < limit
         && let Some(row) = rows.next()?
     {
+        let first_row = events.is_empty();
         unpack(row, &mut events)?;
-        // The first row can begin before the place that was asked for.
-        events.retain(|event| event.seq > after);
+        if first_row {
+            events.retain(|event| event.seq > after);
+        }
     }
     Ok(events)
 }
@@ -208,10 +222,10 @@ fn ended(row: &Row<'_>, head: usize, artifacts: Option<usize>) -> rusqlite::Resu
     Ok((task, bytes))
 }
 
-/// Reads a row of `first_seq, payload`.
+/// Reads a row of `id, payload`.
 fn unpack(row: &Row<'_>, events: &mut Vec<LoggedEvent>) -> rusqlite::Result<()> {
-    let payload = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
-    payload::read(payload, row.get::<_, i64>(0)?.cast_unsigned(), events)
+    let bytes = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
+    payload::read(bytes, payload::first_of(row.get(0)?), events)
         .ok_or_else(|| damaged(1, "an event is cut short"))
 }
 

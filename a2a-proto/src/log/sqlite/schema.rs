@@ -28,14 +28,13 @@ const MIGRATIONS: &[&str] = &["
     CREATE INDEX tasks_by_owner ON tasks (owner, status_millis, id);
     -- A context has few tasks, so they are sorted when they are listed; this index never changes with a status.
     CREATE INDEX tasks_by_context ON tasks (context_id);
-    -- One row per task and commit: the events first_seq to last_seq, each as its length (u32, little endian) and JSON.
+    -- One row per task and commit: a run of events, each as its length (u32, little endian) and JSON. The id is the
+    -- task's key, shifted left by 32 bits, and the number of the first event: with such a key one table holds the
+    -- events of each task side by side, and finding a place never looks into a payload.
     CREATE TABLE events (
-        task      INTEGER NOT NULL,
-        first_seq INTEGER NOT NULL,
-        last_seq  INTEGER NOT NULL,
-        payload   BLOB NOT NULL,
-        PRIMARY KEY (task, first_seq)
-    ) STRICT, WITHOUT ROWID;
+        id      INTEGER PRIMARY KEY,
+        payload BLOB NOT NULL
+    ) STRICT;
 "];
 
 /// Sets the connection up for writing and brings the database up to date.

@@ -80,11 +80,9 @@ impl Writer {
             payload::write(&mut self.payload, &task.events);
             bytes += self.payload.len() as u64;
             self.connection
-                .prepare_cached("INSERT INTO events (task, first_seq, last_seq, payload) VALUES (?1, ?2, ?3, ?4)")?
+                .prepare_cached("INSERT INTO events (id, payload) VALUES (?1, ?2)")?
                 .execute(params![
-                    task.meta.key,
-                    task.first_seq.cast_signed(),
-                    task.last_seq().cast_signed(),
+                    payload::row_id(task.meta.key, task.first_seq),
                     self.payload
                 ])?;
         }

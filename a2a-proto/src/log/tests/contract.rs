@@ -27,6 +27,7 @@ macro_rules! contract {
 }
 
 contract!(
+    long_ended_task_comes_back_with_everything,
     events_are_numbered_from_one_without_gaps,
     first_terminal_state_wins,
     expectation_of_a_state_is_checked,
@@ -565,4 +566,45 @@ async fn aggregate_equals_replay<L: TaskLog>(
     // A snapshot is a moment, not a view.
     assert_eq!(early.task.artifacts, []);
     assert_eq!(Arc::strong_count(&early.task), 1);
+}
+
+async fn long_ended_task_comes_back_with_everything<L: TaskLog>(
+    open: impl Fn(LogOptions) -> L,
+    hot: impl Fn(&L) -> usize,
+) {
+    let log = open(LogOptions {
+        hot_tasks: 1,
+        ..LogOptions::default()
+    });
+    let mut expected = Vec::new();
+    for (id, count) in [("short", 10), ("long", 2000)] {
+        let task = make(&log, id).await;
+        for n in 0..count {
+            task.enqueue(chunk(&task, &n.to_string())).await.unwrap();
+        }
+        task.append_one(Expect::Open, status(&task, TaskState::Completed, 1))
+            .await
+            .unwrap();
+        expected.push(task.snapshot());
+    }
+    for n in 0..8 {
+        make(&log, &format!("other{n}")).await;
+    }
+    assert!(hot(&log) < 10, "{} tasks are hot", hot(&log));
+    for snapshot in expected {
+        let again = log.snapshot("ann", &snapshot.task.id).await.unwrap();
+        assert_eq!((&again.task, again.seq), (&snapshot.task, snapshot.seq));
+        let lean = ListFilter {
+            state: Some(TaskState::Completed),
+            ..ListFilter::of(Some("ann".into()))
+        };
+        let page = log
+            .list(&ListFilter {
+                artifacts: true,
+                ..lean
+            })
+            .await
+            .unwrap();
+        assert!(page.tasks.contains(&snapshot.task));
+    }
 }

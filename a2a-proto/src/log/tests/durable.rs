@@ -22,13 +22,9 @@ async fn restart_keeps_everything() {
         .await
         .unwrap();
         let ended = make(&log, "ended").await;
-        ended
-            .append(
-                Expect::Open,
-                vec![chunk(&ended, "x"), status(&ended, TaskState::Completed, 5)],
-            )
-            .await
-            .unwrap();
+        let mut events: Vec<_> = (0..300).map(|n| chunk(&ended, &n.to_string())).collect();
+        events.push(status(&ended, TaskState::Completed, 5));
+        ended.append(Expect::Open, events).await.unwrap();
         // Nobody waits for this one; closing the log stores it.
         task.enqueue(chunk(&task, "last")).await.unwrap();
         drop(log);
