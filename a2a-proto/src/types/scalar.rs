@@ -97,8 +97,34 @@ impl Value for Timestamp {
     }
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         // A2A §5.6.1: UTC, milliseconds, `Z`.
-        serializer.collect_str(&format_args!("{self:.3}"))
+        match millisecond_digits(*self) {
+            Some(digits) => serializer.serialize_str(str::from_utf8(&digits).unwrap_or_default()),
+            None => serializer.collect_str(&format_args!("{self:.3}")),
+        }
     }
+}
+
+/// The digits of a time within the years 0 to 9999, by hand: every status carries one, and formatting it in general
+/// costs more than all the rest of the status. `None` for other years.
+fn millisecond_digits(time: Timestamp) -> Option<[u8; 24]> {
+    let time = jiff::tz::Offset::UTC.to_datetime(time);
+    let mut digits = *b"0000-00-00T00:00:00.000Z";
+    let fields = [
+        (0..4, u16::try_from(time.year()).ok()?),
+        (5..7, u16::try_from(time.month()).ok()?),
+        (8..10, u16::try_from(time.day()).ok()?),
+        (11..13, u16::try_from(time.hour()).ok()?),
+        (14..16, u16::try_from(time.minute()).ok()?),
+        (17..19, u16::try_from(time.second()).ok()?),
+        (20..23, u16::try_from(time.millisecond()).ok()?),
+    ];
+    for (place, mut value) in fields {
+        for digit in digits.get_mut(place)?.iter_mut().rev() {
+            *digit = b'0' + u8::try_from(value % 10).ok()?;
+            value /= 10;
+        }
+    }
+    Some(digits)
 }
 
 struct Rfc3339;
@@ -275,3 +301,38 @@ macro_rules! proto_enum {
     };
 }
 pub(crate) use proto_enum;
+
+#[cfg(test)]
+mod time_tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_the_formatter_writes_them() {
+        let year = 31_556_952_000_i64;
+        let times = [
+            0,
+            1,
+            999,
+            1_700_000_000_123,
+            253_402_300_799_999,
+            -1,
+            -86_400_001,
+            -62_167_219_200_000,
+        ];
+        let spread = (-2100..8200).map(|n| n * year / 7 * 5 + n * 86_399_977);
+        for millis in times.into_iter().chain(spread) {
+            let Ok(time) = Timestamp::from_millisecond(millis) else {
+                continue;
+            };
+            let written =
+                serde_json::to_string(&crate::types::protojson::WriteValue(&time)).unwrap();
+            assert_eq!(written, format!("\"{time:.3}\""), "{millis}");
+        }
+        // What is below a millisecond is cut off, not rounded.
+        let time: Timestamp = "2026-01-02T03:04:05.999999999Z".parse().unwrap();
+        assert_eq!(
+            millisecond_digits(time).unwrap(),
+            *b"2026-01-02T03:04:05.999Z"
+        );
+    }
+}
