@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::Value;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// Longest silence of one call. Streams are read with their own deadlines.
 const CALL: Duration = Duration::from_secs(30);
@@ -113,4 +117,37 @@ pub async fn json(response: Response, status: StatusCode) -> Value {
     assert_eq!(got, status, "{url} answered {text}");
     serde_json::from_str(&text)
         .unwrap_or_else(|error| panic!("{url} answered no JSON ({error}): {text}"))
+}
+
+/// The status of the answer to a large `POST`, which may come, and end the connection, before the body was read. A client that
+/// writes first and reads later may then see a broken pipe instead; this one does both at once.
+///
+/// # Panics
+/// When no answer comes.
+pub async fn upload(api: &Api, path: &str, body: &str) -> StatusCode {
+    let address = api.url().trim_start_matches("http://");
+    let stream = TcpStream::connect(address)
+        .await
+        .expect("the server listens");
+    let (mut read, mut write) = stream.into_split();
+    let token = api.token.as_deref().unwrap_or_default();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let answer = async {
+        let mut text = Vec::new();
+        while !text.windows(2).any(|w| w == b"\r\n")
+            && read.read_buf(&mut text).await.is_ok_and(|n| n > 0)
+        {}
+        String::from_utf8_lossy(&text).into_owned()
+    };
+    // Writing fails when the server closes; the answer tells why.
+    let both = async { tokio::join!(write.write_all(request.as_bytes()), answer) };
+    let (_, text) = tokio::time::timeout(CALL, both)
+        .await
+        .expect("an answer comes");
+    let status = text.split(' ').nth(1).and_then(|code| code.parse().ok());
+    status.unwrap_or_else(|| panic!("no answer to a large body: {text:?}"))
 }

@@ -113,19 +113,13 @@ async fn unknown_methods_and_paths_are_told_apart() {
 async fn oversized_body_is_refused() {
     let captain = CaptainBuilder::scripted().start().await;
     let huge = json!({"goal": "x".repeat(BODY)}).to_string();
-    assert_eq!(
-        raw(&captain, huge.clone()).await.0,
-        StatusCode::PAYLOAD_TOO_LARGE
-    );
+    let status = http::upload(captain.api(), "/jobs", &huge).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
     nothing_started(&captain).await;
     let server = WorkerBuilder::scripted().start().await;
     for path in ["/", "/tasks/send", "/message:send"] {
-        let request = server
-            .api()
-            .request(Method::POST, path)
-            .header("Content-Type", "application/json");
-        let answer = http::answer(request.body(huge.clone())).await;
-        assert_eq!(answer.status(), StatusCode::PAYLOAD_TOO_LARGE, "{path}");
+        let status = http::upload(server.api(), path, &huge).await;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{path}");
     }
 }
 
