@@ -138,6 +138,10 @@ pub(super) enum CommitError {
     /// The new task at this index of the batch exists already, by id or by alias.
     Duplicate(usize),
     /// Everything in the batch failed.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(dead_code, reason = "memory does not fail")
+    )]
     Failed(LogError),
 }
 

@@ -2,7 +2,9 @@
 //! stores. What only a disk can do (restart, full disk, a killed process) is in `durable`, random histories in `random`.
 
 mod contract;
+#[cfg(feature = "sqlite")]
 mod durable;
+#[cfg(feature = "sqlite")]
 mod random;
 
 use std::sync::Arc;

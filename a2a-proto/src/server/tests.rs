@@ -2,12 +2,16 @@
 //! crate. One file per family of the protocol's requirement ids; what is the same in both bindings runs over both.
 
 mod agent;
+mod auth;
+mod cancel;
 mod cards;
 mod conversation;
 mod garbage;
 mod http;
 mod load;
 mod operations;
+#[cfg(feature = "sqlite")]
+mod restart;
 mod simple;
 mod streaming;
 mod wire;
@@ -20,14 +24,15 @@ use tokio_util::sync::CancellationToken;
 use self::agent::TestAgent;
 use self::http::{Reply, Stream};
 use super::{AnyCaller, BearerToken, Caller, Server, ServerOptions};
-use crate::log::{MemoryLog, SqliteLog, TaskLog};
+use crate::log::{MemoryLog, TaskLog};
 
 /// A running server.
 struct Running {
     address: std::net::SocketAddr,
     agent: Arc<TestAgent>,
     shutdown: CancellationToken,
-    folder: tempfile::TempDir,
+    /// Where the log is.
+    _folder: tempfile::TempDir,
 }
 
 impl Running {
@@ -38,7 +43,10 @@ impl Running {
     /// With options and agent changed before the start.
     async fn with(change: impl FnOnce(&mut ServerOptions, &mut TestAgent)) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let log = SqliteLog::open(folder.path().join("log.db")).unwrap();
+        #[cfg(feature = "sqlite")]
+        let log = crate::log::SqliteLog::open(folder.path().join("log.db")).unwrap();
+        #[cfg(not(feature = "sqlite"))]
+        let log = MemoryLog::new().unwrap();
         Self::over(log, folder, change).await
     }
 
@@ -61,7 +69,7 @@ impl Running {
             address,
             agent,
             shutdown,
-            folder,
+            _folder: folder,
         }
     }
 

@@ -6,7 +6,7 @@ use crate::activity;
 use crate::types::declare::message;
 use crate::types::validate::no_rules;
 use crate::types::{
-    Artifact, Message, Metadata, Part, StreamResponse, TaskArtifactUpdateEvent, TaskState,
+    Artifact, Message, Metadata, StreamResponse, TaskArtifactUpdateEvent, TaskState,
     TaskStatusUpdateEvent,
 };
 
@@ -97,7 +97,7 @@ impl Task {
 
     /// What [`Task::apply`] does with an artifact event that appends parts and carries nothing else that counts.
     #[cfg(feature = "server")]
-    pub(crate) fn append_parts(&mut self, artifact_id: String, parts: Vec<Part>) {
+    pub(crate) fn append_parts(&mut self, artifact_id: String, parts: Vec<crate::types::Part>) {
         match self.artifact(&artifact_id) {
             Some(artifact) => artifact.parts.extend(parts),
             None => self.artifacts.push(Artifact::new(artifact_id, parts)),

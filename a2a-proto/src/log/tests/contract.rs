@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::log::{Expect, ListFilter, LogError, LogOptions, MemoryLog, SqliteLog};
+use crate::log::{Expect, ListFilter, LogError, LogOptions, MemoryLog};
 
 macro_rules! contract {
     ($($case:ident),+ $(,)?) => {
@@ -14,8 +14,9 @@ macro_rules! contract {
                 super::$case(|options| MemoryLog::with_options(options).unwrap(), MemoryLog::hot_tasks).await;
             })+
         }
+        #[cfg(feature = "sqlite")]
         mod sqlite {
-            use super::*;
+            use crate::log::SqliteLog;
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $case() {
                 let folder = tempfile::tempdir().unwrap();

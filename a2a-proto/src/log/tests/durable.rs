@@ -75,6 +75,48 @@ async fn restart_keeps_everything() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hundred_thousand_chunks_come_whole_and_are_stored_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("log.db");
+    let log = SqliteLog::open(&path).unwrap();
+    let task = make(&log, "t").await;
+    for n in 0..100_000 {
+        task.enqueue(chunk(&task, &format!("{n:064}")))
+            .await
+            .unwrap();
+    }
+    task.append_one(Expect::Open, status(&task, TaskState::Completed, 1))
+        .await
+        .unwrap();
+    let events = drain(task.subscribe(0).unwrap()).await;
+    assert!(events.iter().map(|event| event.seq).eq(1..=100_002));
+    let chunks = &events[1..100_001];
+    for (n, event) in chunks.iter().enumerate() {
+        assert_eq!(
+            event.event().unwrap(),
+            chunk(&task, &format!("{n:064}")),
+            "{n}"
+        );
+        assert_eq!(event.json.len(), chunks[0].json.len());
+    }
+    // Each event once, and what the task came to once: nothing that would grow with every event.
+    let sent: usize = events.iter().map(|event| event.json.len()).sum();
+    drop((task, log));
+    let database = rusqlite::Connection::open(&path).unwrap();
+    let number = |sql: &str| {
+        let number: i64 = database.query_one(sql, (), |row| row.get(0)).unwrap();
+        usize::try_from(number).unwrap()
+    };
+    // A length before each.
+    assert_eq!(
+        number("SELECT sum(length(payload)) FROM events"),
+        sent + 4 * events.len()
+    );
+    let ended = number("SELECT length(ended_task) + length(ended_artifacts) FROM tasks");
+    assert!((1..sent).contains(&ended), "{ended} of {sent} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn full_disk_fails_cleanly_and_recovers() {
     let folder = tempfile::tempdir().unwrap();
     let (log, limit) = SqliteLog::open_small(&folder.path().join("log.db"), 40);

@@ -163,6 +163,14 @@ impl Agent for TestAgent {
                     .await
                     .map_err(failed)?;
             }
+            // Comes back without an end.
+            "leave" => {
+                updates
+                    .status(TaskState::Working, None)
+                    .await
+                    .map_err(failed)?;
+                turn.cancelled.cancelled().await;
+            }
             // Ends by itself at about the time when it is canceled.
             "race" => {
                 updates

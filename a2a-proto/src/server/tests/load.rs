@@ -3,10 +3,6 @@
 use std::time::Duration;
 
 use super::*;
-use crate::clock::{SystemClock, UuidV7};
-use crate::log::NewTask;
-use crate::server::Updates;
-use crate::types::{Artifact, Part, Task, TaskState, TaskStatus};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slow_reader_of_a_long_stream_gets_everything() {
@@ -81,72 +77,4 @@ async fn ready_frames_share_chunks() {
         "{} chunks for {count} frames",
         replay.chunks
     );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hundred_thousand_chunks_come_whole_and_each_takes_no_more_room_than_the_first() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("log.db");
-    let log = SqliteLog::open(&path).unwrap();
-    let task = Task {
-        id: "t".to_owned(),
-        context_id: "c".to_owned(),
-        status: TaskStatus::new(TaskState::Working, jiff::Timestamp::UNIX_EPOCH),
-        ..Task::default()
-    };
-    let task = log
-        .create(NewTask {
-            owner: "ann".into(),
-            alias: None,
-            task,
-        })
-        .await
-        .unwrap();
-    let updates = Updates::new(task.clone(), Arc::new(SystemClock), Arc::new(UuidV7));
-    for n in 0..100_000 {
-        let artifact = Artifact::new("out", vec![Part::text(format!("{n:064}"))]);
-        updates.artifact(artifact, n > 0, false).await.unwrap();
-    }
-    updates.status(TaskState::Completed, None).await.unwrap();
-    let mut subscription = task.subscribe(0).unwrap();
-    let mut events = Vec::new();
-    loop {
-        let more = subscription.next().await.unwrap();
-        if more.is_empty() {
-            break;
-        }
-        events.extend(more);
-    }
-    assert!(events.iter().map(|event| event.seq).eq(1..=100_002));
-    let chunks = &events[1..100_001];
-    for (n, chunk) in chunks.iter().enumerate() {
-        assert!(
-            chunk
-                .json
-                .windows(64)
-                .any(|text| text == format!("{n:064}").as_bytes())
-        );
-    }
-    // The first makes the artifact, the others append to it.
-    assert!(
-        chunks[1..]
-            .iter()
-            .all(|chunk| chunk.json.len() == chunks[1].json.len())
-    );
-    // On disk, each event once, and what the task came to once: nothing that would grow with every event.
-    let sent: usize = events.iter().map(|event| event.json.len()).sum();
-    drop((updates, task, subscription, log));
-    let database = rusqlite::Connection::open(&path).unwrap();
-    let number = |sql: &str| {
-        let number: i64 = database.query_one(sql, (), |row| row.get(0)).unwrap();
-        usize::try_from(number).unwrap()
-    };
-    // A length before each.
-    assert_eq!(
-        number("SELECT sum(length(payload)) FROM events"),
-        sent + 4 * events.len()
-    );
-    assert!((1..sent).contains(&number(
-        "SELECT length(ended_task) + length(ended_artifacts) FROM tasks"
-    )));
 }
