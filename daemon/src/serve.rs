@@ -3,6 +3,7 @@
 //! connection, which a thousand open event streams pay for.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +27,10 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Pause after a failed accept. It fails when the process has no file descriptors left; some come free meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How much of a refused body is thrown away, and for how long, before the connection is closed all the same.
+const LINGER_BYTES: u64 = 64 << 20;
+const LINGER_TIME: Duration = Duration::from_secs(5);
 
 /// Serves `router` on `listener` until `stop` is cancelled. Connections run on `tracker`; they end after the answer that
 /// they are giving. At most `connections` are open; further ones wait in the system's queue.
@@ -78,24 +84,41 @@ async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) 
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut router = router.clone();
         // A router is always ready.
-        async move { answer(&mut router, request).await }
+        Box::pin(async move { answer(&mut router, request).await })
     });
-    let connection = http1::Builder::new()
+    let mut connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIMEOUT)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
-    let mut connection = std::pin::pin!(connection);
     let ended = tokio::select! {
-        ended = connection.as_mut() => ended,
+        ended = poll_fn(|context| connection.poll_without_shutdown(context)) => ended,
         () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
+            Pin::new(&mut connection).graceful_shutdown();
+            poll_fn(|context| connection.poll_without_shutdown(context)).await
         }
     };
     if let Err(error) = ended {
         tracing::debug!(%error, "connection broken off");
+        return;
     }
+    let stream = connection.into_parts().io.into_inner();
+    tokio::select! {
+        () = linger(stream) => {}
+        () = stop.cancelled() => {}
+    }
+}
+
+/// Closes a connection without losing the answer. A client may still be sending a body that was refused; closing at once
+/// would reset the connection, and the client would find that instead of the answer. So its bytes are thrown away until it
+/// has read the answer and closes too, within bounds.
+async fn linger(mut stream: TcpStream) {
+    let discard = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await
+    };
+    // Whether the client closes, breaks off or takes too long: the connection is over.
+    let _over = tokio::time::timeout(LINGER_TIME, discard).await;
 }
 
 async fn answer(
@@ -103,4 +126,39 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
     router.call(request.map(Body::new)).await
+}
+
+#[cfg(test)]
+mod tests {
+    use http::StatusCode;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn refused_body_still_gets_its_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = CancellationToken::new();
+        let tracker = TaskTracker::new();
+        let refuse = || async { StatusCode::PAYLOAD_TOO_LARGE };
+        let router = Router::new().route("/", axum::routing::post(refuse));
+        tracker.spawn(serve(listener, router, 4, tracker.clone(), stop.clone()));
+
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let body = vec![b'x'; 8 << 20];
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        client.write_all(head.as_bytes()).await.unwrap();
+        // All of it, although the answer has long been given.
+        client.write_all(&body).await.unwrap();
+        let mut text = String::new();
+        client.read_to_string(&mut text).await.unwrap();
+        assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
+
+        stop.cancel();
+        tracker.close();
+        tracker.wait().await;
+    }
 }

@@ -9,8 +9,8 @@ use a2a_proto::activity;
 use a2a_proto::error::A2aError;
 use a2a_proto::server::{Acceptance, Agent, AgentError, CancelTarget, Incoming, Turn, Updates};
 use a2a_proto::types::{
-    AgentCapabilities, AgentCard, AgentInterface, AgentProvider, AgentSkill,
-    HTTPAuthSecurityScheme, PartContent, SecurityRequirement, SecurityScheme, StringList,
+    AgentCapabilities, AgentCard, AgentInterface, AgentSkill, HTTPAuthSecurityScheme, PartContent,
+    SecurityRequirement, SecurityScheme, StringList,
 };
 
 use crate::session::Sessions;
@@ -103,7 +103,6 @@ fn card(identity: &Identity) -> AgentCard {
                       returns what it changed as files, a patch and a git bundle."
             .to_owned(),
         supported_interfaces: vec![interface("JSONRPC"), interface("HTTP+JSON")],
-        provider: Some(AgentProvider { url: "https://example.org/flotilla".to_owned(), organization: "Flotilla".to_owned() }),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capabilities: AgentCapabilities {
             streaming: Some(true),
