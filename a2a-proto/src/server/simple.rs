@@ -59,10 +59,13 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             .await
             .map_err(log_error)?;
         let after = last_event_id(&parts.headers)?;
-        if let (Some(task_id), Some(_)) = (&known, after) {
+        if after.is_some() {
             // The same request again, with the last event seen: the client reconnects, so the message is not sent again.
+            let Some(task_id) = known else {
+                return Err(A2aError::TaskNotFound { task_id: client_id });
+            };
             let stream = SimpleStream::new(client_id, form);
-            return self.simple_stream(&caller, task_id, stream, after).await;
+            return self.simple_stream(&caller, &task_id, stream, after).await;
         }
         let wants_stream = self.card().capabilities.streaming == Some(true)
             && (names(&parts.headers, header::ACCEPT, EVENT_STREAM)

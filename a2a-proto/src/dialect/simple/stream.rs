@@ -60,7 +60,8 @@ impl SimpleStream {
                 }
                 self.state = task.status.state;
             }
-            StreamResponse::Message(_) => {}
+            // This dialect knows tasks only: a direct answer is one that has ended.
+            StreamResponse::Message(_) => self.state = TaskState::Completed,
             StreamResponse::StatusUpdate(update) => {
                 self.said |= matches!(
                     Activity::from_event(update),
@@ -86,7 +87,14 @@ impl SimpleStream {
                 }
                 self.status(before, &task.status, None, &mut frames);
             }
-            StreamResponse::Message(message) => frames.push(self.message(message, None)),
+            StreamResponse::Message(message) => {
+                let status = TaskStatus {
+                    state: self.state,
+                    message: Some(message.clone()),
+                    timestamp: None,
+                };
+                self.status(before, &status, None, &mut frames);
+            }
             StreamResponse::StatusUpdate(update) => {
                 let metadata = update.metadata.as_ref();
                 self.status(before, &update.status, metadata, &mut frames);

@@ -143,6 +143,24 @@ async fn client_that_wants_json_waits_for_the_task() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn direct_reply_is_a_task_that_has_ended() {
+    let server = Running::start().await;
+    for (body, pointer) in [
+        (example("mine", "reply"), "/status"),
+        (typed("mine", "reply"), "/status/state"),
+    ] {
+        let frames = frames(&server, &body, &[]).await;
+        let kinds: Vec<_> = frames.iter().map(|frame| frame.event.as_deref()).collect();
+        assert_eq!(kinds, [Some("task.message"), Some("task.status")]);
+        let last = frames[1].json();
+        assert_eq!(
+            (last.pointer(pointer), &last["final"]),
+            (Some(&json!("completed")), &json!(true))
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn same_id_goes_on_with_the_task_until_it_has_ended() {
     let server = Running::start().await;
     let headers = [
@@ -281,6 +299,13 @@ async fn cut_stream_is_resumed_in_its_form_by_get_or_by_the_same_post() {
             .unwrap()["totalSize"],
         3
     );
+    // A task that is not there is not begun by a client that means to go on with it.
+    let headers = [("content-type", "application/json"), ("last-event-id", "3")];
+    let body = example("none", "hello").to_string();
+    let gone = server
+        .send("POST", "/tasks/send", &headers, body.as_bytes())
+        .await;
+    assert_eq!(gone.status, 404);
     for bad in ["99", "x"] {
         let headers = [("accept", "text/event-stream"), ("last-event-id", bad)];
         assert_eq!(
