@@ -60,7 +60,7 @@ pub fn hybrid(card: &AgentCard) -> Value {
 }
 
 fn scheme_0_3(scheme: &SecurityScheme) -> Value {
-    let (kind, body) = match scheme {
+    let (kind, mut body) = match scheme {
         SecurityScheme::ApiKey(scheme) => {
             return json!({"type": "apiKey", "in": scheme.location, "name": scheme.name});
         }
@@ -70,7 +70,6 @@ fn scheme_0_3(scheme: &SecurityScheme) -> Value {
         SecurityScheme::OpenIdConnect(scheme) => ("openIdConnect", to_json(scheme)),
         SecurityScheme::MutualTls(scheme) => ("mutualTLS", to_json(scheme)),
     };
-    let mut body = body;
     body["type"] = json!(kind);
     body
 }

@@ -29,7 +29,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tokio::sync::watch;
 
 use crate::types::{StreamResponse, Task, TaskState};
 
@@ -44,7 +43,8 @@ pub use self::task::LogTask;
 
 /// A durable, ordered log of the events of many tasks.
 ///
-/// Every method is scoped to an owner: for anybody else the task does not exist.
+/// It finds tasks; what is done with one (append, read, follow) is done with its [`LogTask`]. Every method that names an
+/// owner is scoped to it: for anybody else the task does not exist.
 pub trait TaskLog: Send + Sync + 'static {
     /// Makes a task. Its first event, number 1, is the task itself. Done = stored.
     fn create(&self, new: NewTask) -> impl Future<Output = Result<LogTask, LogError>> + Send;
@@ -65,47 +65,6 @@ pub trait TaskLog: Send + Sync + 'static {
 
     /// The tasks that had not ended, of every owner: what a restarted server has to decide about.
     fn unfinished(&self) -> impl Future<Output = Result<Vec<LogTask>, LogError>> + Send;
-
-    /// Appends `events` to a task, all or none, if the task is as `expect` says. Done = stored and published.
-    /// Answers the number of the last one.
-    fn append(
-        &self,
-        owner: &str,
-        id: &str,
-        expect: Expect,
-        events: Vec<StreamResponse>,
-    ) -> impl Future<Output = Result<u64, LogError>> + Send {
-        async move { self.open(owner, id).await?.append(expect, events).await }
-    }
-
-    /// Up to `limit` events after number `after`, oldest first.
-    fn read(
-        &self,
-        owner: &str,
-        id: &str,
-        after: u64,
-        limit: usize,
-    ) -> impl Future<Output = Result<Vec<LoggedEvent>, LogError>> + Send {
-        async move { self.open(owner, id).await?.read(after, limit).await }
-    }
-
-    /// The task as of its last stored event.
-    fn snapshot(
-        &self,
-        owner: &str,
-        id: &str,
-    ) -> impl Future<Output = Result<Snapshot, LogError>> + Send {
-        async move { Ok(self.open(owner, id).await?.snapshot()) }
-    }
-
-    /// Follows the number and state of the last stored event.
-    fn watch(
-        &self,
-        owner: &str,
-        id: &str,
-    ) -> impl Future<Output = Result<watch::Receiver<Committed>, LogError>> + Send {
-        async move { Ok(self.open(owner, id).await?.watch()) }
-    }
 }
 
 /// What makes a task.

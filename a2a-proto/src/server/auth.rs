@@ -91,15 +91,18 @@ pub async fn require_caller(
             request.extensions_mut().insert(caller);
             next.run(request).await
         }
-        Err(error) => {
-            let challenge = HeaderValue::from_static(error.challenge());
-            let mut response = rest_error(&error.into(), ErrorMap::default());
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, challenge);
-            response
-        }
+        Err(error) => refuse(error, |error| rest_error(error, ErrorMap::default())),
     }
+}
+
+/// The answer to a request without a caller: the error in the words of its binding, and the challenge.
+pub(super) fn refuse(error: AuthError, answer: impl FnOnce(&A2aError) -> Response) -> Response {
+    let challenge = HeaderValue::from_static(error.challenge());
+    let mut response = answer(&error.into());
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, challenge);
+    response
 }
 
 /// Takes everybody for the same caller. Only for a listener that nobody else can reach, which the binary makes sure of.

@@ -8,7 +8,6 @@ use axum::response::Response;
 use http::StatusCode;
 use http::request::Parts;
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use super::answer::{JSON, check_content_type, json, read_body, rpc_error};
 use super::dispatch::{Feed, Send};
@@ -18,7 +17,6 @@ use crate::error::A2aError;
 use crate::jsonrpc::{self, Envelopes, Id, Rejected, Request};
 use crate::log::{LoggedEvent, TaskLog};
 use crate::sse::{Frames, last_event_id};
-use crate::types::{SendMessageRequest, Validate};
 
 impl<A: Agent, L: TaskLog> Inner<A, L> {
     /// Answers one call.
@@ -52,7 +50,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         request: &Request<'_>,
     ) -> Result<Response, A2aError> {
         self.negotiate(parts)?;
-        Self::trace(&caller, &request.method);
+        tracing::debug!(operation = request.method.as_ref(), "JSON-RPC");
         let id = &request.id;
         match request.method.as_ref() {
             "SendMessage" => respond(id, &self.send(message(caller, request)?).await?),
@@ -91,18 +89,11 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
 }
 
 fn message(caller: Caller, request: &Request<'_>) -> Result<Send, A2aError> {
-    let request: SendMessageRequest = valid(request)?;
     Ok(Send {
         caller,
-        request,
+        request: request.params()?,
         alias: None,
     })
-}
-
-fn valid<T: DeserializeOwned + Validate>(request: &Request<'_>) -> Result<T, A2aError> {
-    let params: T = request.params()?;
-    params.validate()?;
-    Ok(params)
 }
 
 /// A client that lost a stream must not send its message again by reconnecting.

@@ -49,11 +49,10 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         call: Call,
     ) -> Result<Response, A2aError> {
         self.negotiate(parts)?;
-        let path = Path { tenant };
         match call {
             Call::Send => {
                 let request: SendMessageRequest = self.body(parts, body).await?;
-                path.check(&request.tenant)?;
+                same_tenant(tenant, &request.tenant)?;
                 let sent = self
                     .send(Send {
                         caller,
@@ -66,7 +65,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             Call::Stream => {
                 refuse_resume(parts)?;
                 let request: SendMessageRequest = self.body(parts, body).await?;
-                path.check(&request.tenant)?;
+                same_tenant(tenant, &request.tenant)?;
                 self.rest_stream(
                     self.send_streaming(Send {
                         caller,
@@ -78,24 +77,24 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             }
             Call::Get(id) => {
                 let mut request: GetTaskRequest = query(parts)?;
-                path.check(&request.tenant)?;
+                same_tenant(tenant, &request.tenant)?;
                 request.id = id;
                 respond(parts, &self.get(&caller, request).await?)
             }
             Call::List => {
                 let request: ListTasksRequest = query(parts)?;
-                path.check(&request.tenant)?;
+                same_tenant(tenant, &request.tenant)?;
                 respond(parts, &self.list(&caller, request).await?)
             }
             Call::Cancel(id) => {
                 let mut request: CancelTaskRequest = self.body(parts, body).await?;
-                path.check(&request.tenant)?;
+                same_tenant(tenant, &request.tenant)?;
                 request.id = same_id(&id, &request.id)?;
                 respond(parts, &self.cancel(caller, request).await?)
             }
             Call::Subscribe(id) => {
                 let mut request: SubscribeToTaskRequest = self.body(parts, body).await?;
-                path.check(&request.tenant)?;
+                same_tenant(tenant, &request.tenant)?;
                 request.id = same_id(&id, &request.id)?;
                 let after = last_event_id(&parts.headers)?;
                 self.rest_stream(self.subscribe(&caller, request, after).await?)
@@ -123,22 +122,15 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     }
 }
 
-/// What the path says beside the operation.
-struct Path<'a> {
-    tenant: &'a str,
-}
-
-impl Path<'_> {
-    /// Path and request may both name the tenant, but only the same.
-    fn check(&self, tenant: &str) -> Result<(), A2aError> {
-        if tenant.is_empty() || self.tenant.is_empty() || tenant == self.tenant {
-            return Ok(());
-        }
-        Err(A2aError::invalid_param(
-            "tenant",
-            "the path names another tenant",
-        ))
+/// Path and request may both name the tenant, but only the same.
+fn same_tenant(path: &str, request: &str) -> Result<(), A2aError> {
+    if request.is_empty() || path.is_empty() || request == path {
+        return Ok(());
     }
+    Err(A2aError::invalid_param(
+        "tenant",
+        "the path names another tenant",
+    ))
 }
 
 /// Path and body may both name the task, but only the same.

@@ -13,9 +13,10 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::answer::{JSON, json, rest_error, rpc_error};
+use super::auth::refuse;
 use super::cards::Shape;
 use super::route::{Miss, Route, route};
-use super::{Agent, Caller, Inner};
+use super::{Agent, Inner};
 use crate::error::{A2aError, ErrorMap};
 use crate::jsonrpc::Id;
 use crate::log::TaskLog;
@@ -77,19 +78,21 @@ async fn serve<A: Agent, L: TaskLog>(inner: Arc<Inner<A, L>>, request: Request) 
     let caller = match inner.options.auth.authenticate(&parts.headers) {
         Ok(caller) => caller,
         Err(error) => {
-            let challenge = HeaderValue::from_static(error.challenge());
-            let error = A2aError::from(error);
-            let mut response = if is_rpc {
-                rpc_error(&Id::null(), &error)
-            } else {
-                rest_error(&error, inner.options.error_map)
-            };
-            response
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, challenge);
-            return response;
+            return refuse(error, |error| {
+                if is_rpc {
+                    rpc_error(&Id::null(), error)
+                } else {
+                    rest_error(error, inner.options.error_map)
+                }
+            });
         }
     };
+    tracing::debug!(
+        caller = caller.subject.as_ref(),
+        method = parts.method.as_str(),
+        path = parts.uri.path(),
+        "call"
+    );
     let activated = version::extensions(&parts.headers);
     let mut response = match route {
         Route::JsonRpc => inner.json_rpc(caller, &parts, body).await,
@@ -162,10 +165,5 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
 
     pub(super) fn check_extensions(&self, parts: &Parts) -> Result<(), A2aError> {
         version::check_extensions(&self.card(), &version::extensions(&parts.headers))
-    }
-
-    /// Who calls, for logs.
-    pub(super) fn trace(caller: &Caller, operation: &str) {
-        tracing::debug!(caller = caller.subject.as_ref(), operation, "call");
     }
 }

@@ -82,13 +82,6 @@ impl Part {
         self
     }
 
-    /// The same part with metadata.
-    #[must_use]
-    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
-        self.metadata = Some(metadata);
-        self
-    }
-
     /// The text of a text part.
     pub fn as_text(&self) -> Option<&str> {
         match &self.content {

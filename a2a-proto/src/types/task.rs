@@ -111,13 +111,6 @@ impl Task {
             .rev()
             .find(|artifact| artifact.artifact_id == id)
     }
-
-    /// Keeps the newest `length` messages of the history; `None` keeps all (A2A §3.2.4).
-    pub fn limit_history(&mut self, length: Option<usize>) {
-        if let Some(surplus) = length.and_then(|length| self.history.len().checked_sub(length)) {
-            self.history.drain(..surplus);
-        }
-    }
 }
 
 fn merge(into: &mut Option<Metadata>, from: Option<Metadata>) {

@@ -1,7 +1,10 @@
-//! What every log promises.
+//! What every log promises; about lists in `list`.
+
+mod list;
 
 use std::sync::Arc;
 
+use self::list::{list_filters, list_is_newest_first_and_paged_without_repeats};
 use super::*;
 use crate::log::{Expect, ListFilter, LogError, LogOptions, MemoryLog};
 
@@ -62,17 +65,12 @@ async fn events_are_numbered_from_one_without_gaps<L: TaskLog>(
         .unwrap();
     assert_eq!(seq, 3);
     task.enqueue(chunk(&task, "b")).await.unwrap();
-    let end = log
-        .append(
-            "ann",
-            "t",
-            Expect::Open,
-            vec![status(&task, TaskState::Completed, 2)],
-        )
+    let end = task
+        .append(Expect::Open, vec![status(&task, TaskState::Completed, 2)])
         .await
         .unwrap();
     assert_eq!(end, 5);
-    let events = log.read("ann", "t", 0, 100).await.unwrap();
+    let events = task.read(0, 100).await.unwrap();
     assert_eq!(numbers(&events), [1, 2, 3, 4, 5]);
     assert_eq!(events[3].event().unwrap(), chunk(&task, "b"));
     assert_eq!(numbers(&task.read(2, 2).await.unwrap()), [3, 4]);
@@ -81,16 +79,13 @@ async fn events_are_numbered_from_one_without_gaps<L: TaskLog>(
         task.read(6, 2).await,
         Err(LogError::BeyondEnd { after: 6, last: 5 })
     ));
-    let snapshot = log.snapshot("ann", "t").await.unwrap();
+    let snapshot = log.open("ann", "t").await.unwrap().snapshot();
     assert_eq!(snapshot.seq, 5);
     assert_eq!(
         snapshot.task.artifacts[0].parts,
         [Part::text("a"), Part::text("b")]
     );
-    assert_eq!(
-        log.watch("ann", "t").await.unwrap().borrow().state,
-        TaskState::Completed
-    );
+    assert_eq!(task.watch().borrow().state, TaskState::Completed);
 }
 
 async fn first_terminal_state_wins<L: TaskLog>(
@@ -309,7 +304,7 @@ async fn every_subscriber_sees_the_same<L: TaskLog>(
             .iter()
             .all(|transcript| *transcript == transcripts[0])
     );
-    assert_eq!(transcripts[0], log.read("ann", "t", 0, 1000).await.unwrap());
+    assert_eq!(transcripts[0], task.read(0, 1000).await.unwrap());
 }
 
 async fn subscriber_begins_where_it_wants<L: TaskLog>(
@@ -331,123 +326,6 @@ async fn subscriber_begins_where_it_wants<L: TaskLog>(
         assert_eq!(numbers(&events), (after + 1..=7).collect::<Vec<_>>());
     }
     assert!(matches!(task.subscribe(8), Err(LogError::BeyondEnd { .. })));
-}
-
-async fn list_is_newest_first_and_paged_without_repeats<L: TaskLog>(
-    open: impl Fn(LogOptions) -> L,
-    _hot: impl Fn(&L) -> usize,
-) {
-    let log = open(LogOptions {
-        hot_tasks: 3,
-        ..LogOptions::default()
-    });
-    // Equal times, so that only the id can tell where a page ends.
-    for n in 0..10_i64 {
-        let task = log
-            .create(new_task("ann", &format!("t{n}"), "ctx", n / 4))
-            .await
-            .unwrap();
-        if n % 2 == 0 {
-            task.append_one(Expect::Open, status(&task, TaskState::Completed, n / 4))
-                .await
-                .unwrap();
-        }
-    }
-    let mut filter = ListFilter {
-        limit: 3,
-        ..ListFilter::of(Some("ann".into()))
-    };
-    let mut seen = Vec::new();
-    loop {
-        let page = log.list(&filter).await.unwrap();
-        assert_eq!(page.total, 10);
-        seen.extend(page.tasks.iter().map(|task| task.id.clone()));
-        let Some(next) = page.next else { break };
-        filter.after = Some(next.to_string().parse().unwrap());
-    }
-    assert_eq!(
-        seen,
-        ["t9", "t8", "t7", "t6", "t5", "t4", "t3", "t2", "t1", "t0"]
-    );
-    let exact = log
-        .list(&ListFilter {
-            limit: 10,
-            ..ListFilter::of(Some("ann".into()))
-        })
-        .await
-        .unwrap();
-    assert!(exact.next.is_none());
-}
-
-async fn list_filters<L: TaskLog>(open: impl Fn(LogOptions) -> L, _hot: impl Fn(&L) -> usize) {
-    let log = open(LogOptions::default());
-    for (id, context, second) in [("a", "one", 1), ("b", "one", 2), ("c", "two", 3)] {
-        let task = log
-            .create(new_task("ann", id, context, second))
-            .await
-            .unwrap();
-        task.append_one(Expect::Open, chunk(&task, "x"))
-            .await
-            .unwrap();
-    }
-    let b = log.open("ann", "b").await.unwrap();
-    b.append_one(Expect::Open, status(&b, TaskState::Completed, 9))
-        .await
-        .unwrap();
-    let all = ListFilter::of(Some("ann".into()));
-    let check = async |filter: ListFilter, expect: &[&str]| {
-        let page = log.list(&filter).await.unwrap();
-        assert_eq!(
-            page.tasks
-                .iter()
-                .map(|task| task.id.as_str())
-                .collect::<Vec<_>>(),
-            expect,
-            "{filter:?}"
-        );
-        assert_eq!(page.total, expect.len() as u64);
-    };
-    check(all.clone(), &["b", "c", "a"]).await;
-    check(
-        ListFilter {
-            context_id: Some("one".into()),
-            ..all.clone()
-        },
-        &["b", "a"],
-    )
-    .await;
-    check(
-        ListFilter {
-            state: Some(TaskState::Submitted),
-            ..all.clone()
-        },
-        &["c", "a"],
-    )
-    .await;
-    check(
-        ListFilter {
-            status_after: Some(at(3)),
-            ..all.clone()
-        },
-        &["b", "c"],
-    )
-    .await;
-    check(
-        ListFilter {
-            unfinished: true,
-            ..all.clone()
-        },
-        &["c", "a"],
-    )
-    .await;
-    check(
-        ListFilter {
-            context_id: Some("none".into()),
-            ..all
-        },
-        &[],
-    )
-    .await;
 }
 
 async fn idle_tasks_are_evicted_and_come_back_whole<L: TaskLog>(
@@ -593,7 +471,7 @@ async fn long_ended_task_comes_back_with_everything<L: TaskLog>(
     }
     assert!(hot(&log) < 10, "{} tasks are hot", hot(&log));
     for snapshot in expected {
-        let again = log.snapshot("ann", &snapshot.task.id).await.unwrap();
+        let again = log.open("ann", &snapshot.task.id).await.unwrap().snapshot();
         assert_eq!((&again.task, again.seq), (&snapshot.task, snapshot.seq));
         let lean = ListFilter {
             state: Some(TaskState::Completed),

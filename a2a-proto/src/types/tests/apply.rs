@@ -113,34 +113,6 @@ fn a_snapshot_replaces_everything() {
 }
 
 #[test]
-fn a_short_history_keeps_the_newest() {
-    let messages = || {
-        (0..3)
-            .map(|index| Message::user(index.to_string(), vec![]))
-            .collect()
-    };
-    for (length, kept) in [
-        (None, "012"),
-        (Some(5), "012"),
-        (Some(2), "12"),
-        (Some(0), ""),
-    ] {
-        let mut task = Task {
-            history: messages(),
-            ..Task::default()
-        };
-        task.limit_history(length);
-        assert_eq!(
-            task.history
-                .iter()
-                .map(|message| message.message_id.as_str())
-                .collect::<String>(),
-            kept
-        );
-    }
-}
-
-#[test]
 fn only_terminal_states_and_direct_answers_end_a_stream() {
     use TaskState::{
         AuthRequired, Canceled, Completed, Failed, InputRequired, Rejected, Submitted, Working,
