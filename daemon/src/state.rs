@@ -109,6 +109,15 @@ pub fn create_private_dir(path: &Path) -> Result<(), StateError> {
 ///
 /// What the system said, with the path; the old content is untouched then.
 pub fn write_private(path: &Path, content: &[u8]) -> Result<(), StateError> {
+    replace(path, content, File::sync_all)
+}
+
+/// As [`write_private`]; `settle` decides whether the content must reach the disk first.
+fn replace(
+    path: &Path,
+    content: &[u8],
+    settle: fn(&File) -> io::Result<()>,
+) -> Result<(), StateError> {
     let failed = |source| StateError::Write {
         path: path.to_owned(),
         source,
@@ -124,7 +133,7 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<(), StateError> {
             .mode(0o600)
             .open(&temporary)?;
         file.write_all(content)?;
-        file.sync_all()?;
+        settle(&file)?;
         fs::rename(&temporary, path)
     })();
     written.map_err(|source| {
@@ -195,7 +204,8 @@ impl Endpoint {
             path: path.clone(),
             source,
         })?;
-        write_private(&path, &json)?;
+        // It names a process of this boot: after a crash of the machine it is worth nothing, so nothing waits for the disk.
+        replace(&path, &json, |_| Ok(()))?;
         Ok(endpoint)
     }
 

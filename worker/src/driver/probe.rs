@@ -1,9 +1,11 @@
 //! Whether this machine lets bubblewrap work, found out before the worker promises anything.
 //!
-//! One bubblewrap with the namespaces that every start needs, running `true`. It is started first and asked last, so that its
-//! few milliseconds pass beside the worker's other preparations. That every layer holds is checked at each start of an agent.
+//! One bubblewrap with the namespaces that every start needs, running `true`. It is started first and asked last, and runs on
+//! a thread of its own, so that its few milliseconds pass beside the worker's other preparations. That every layer holds is
+//! checked at each start of an agent.
 
 use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 
 use daemon::cli::Failure;
 use daemon::exit::Exit;
@@ -11,45 +13,53 @@ use worker_sandbox::{Sandbox, SandboxError};
 
 /// A trial that is under way.
 #[derive(Debug)]
-pub(crate) struct Probe {
-    sandbox: Sandbox,
-    child: Child,
-}
+pub(crate) struct Probe(JoinHandle<Result<Sandbox, SandboxError>>);
 
 impl Probe {
-    /// Finds bubblewrap and starts the trial.
+    /// Starts looking for bubblewrap, and then the trial.
     pub(crate) fn begin() -> Result<Self, Failure> {
-        let sandbox = Sandbox::locate(None).map_err(|error| sandbox_failure(&error))?;
-        let namespaces = [
-            "--unshare-all",
-            "--unshare-user",
-            "--die-with-parent",
-            "--cap-drop",
-            "ALL",
-        ];
-        let child = Command::new(sandbox.bwrap().path())
-            .args(namespaces)
-            .args(["--ro-bind", "/", "/", "--proc", "/proc", "--", "true"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| sandbox_failure(&SandboxError::Spawn(error)))?;
-        Ok(Self { sandbox, child })
+        std::thread::Builder::new()
+            .name("probe".to_owned())
+            .spawn(attempt)
+            .map(Self)
+            .map_err(|error| Failure::from_error(Exit::Internal, &error))
     }
 
     /// Waits for the trial's result.
     pub(crate) fn finish(self) -> Result<Sandbox, Failure> {
-        let output = self
-            .child
-            .wait_with_output()
-            .map_err(|error| sandbox_failure(&SandboxError::Spawn(error)))?;
-        if output.status.success() {
-            return Ok(self.sandbox);
-        }
-        let detail = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-        Err(sandbox_failure(&SandboxError::NamespacesRefused { detail }))
+        let result = self
+            .0
+            .join()
+            .map_err(|_| Failure::new(Exit::Internal, "the trial of the sandbox panicked"))?;
+        result.map_err(|error| sandbox_failure(&error))
     }
+}
+
+fn attempt() -> Result<Sandbox, SandboxError> {
+    let namespaces = [
+        "--unshare-all",
+        "--unshare-user",
+        "--die-with-parent",
+        "--cap-drop",
+        "ALL",
+    ];
+    // Its options are the oldest ones, so it need not wait for the look at which ones this bubblewrap has.
+    let trial = Command::new("bwrap")
+        .args(namespaces)
+        .args(["--ro-bind", "/", "/", "--proc", "/proc", "--", "true"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn();
+    let sandbox = Sandbox::locate(None)?;
+    let output = trial
+        .and_then(Child::wait_with_output)
+        .map_err(SandboxError::Spawn)?;
+    if output.status.success() {
+        return Ok(sandbox);
+    }
+    let detail = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(SandboxError::NamespacesRefused { detail })
 }
 
 /// What a sandbox error means for the caller of this program.
