@@ -34,10 +34,10 @@ lint: setup-test ## Check format, lints, dependencies
 	$(CARGO) deny --locked check bans licenses sources
 
 .PHONY: bench
-bench: ## Measure streams against a bare handler, and whole processes
-	$(CARGO) bench --locked --package a2a-proto --bench stream
+bench: ## Measure whole processes, and streams against a bare handler
 	$(CARGO) build --release --locked --package captain --package worker --package e2e --bins
 	$(CARGO) run --release --locked --quiet --package e2e --bin bench
+	$(CARGO) bench --locked --package a2a-proto --bench stream
 
 .PHONY: build
 build: ## Build the programs, optimised
