@@ -2,7 +2,7 @@
 //! job ends with the branch `result`, from which files, a patch, an archive and a bundle are taken.
 //!
 //! Workers never see this repository: they get a small repository of their own as their workspace, and what they made
-//! comes back as a git bundle, which is taken for what it is, the words of a stranger (see [`import`]). No command of
+//! comes back as a git bundle, which is taken for what it is, the words of a stranger (see `workspace/import.rs`). No command of
 //! ours ever runs inside a folder that an agent could write.
 //!
 //! ```text

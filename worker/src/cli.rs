@@ -1,7 +1,7 @@
 //! The `worker` command line: what the commands are and how they end. Each command is a file of its own.
 //!
 //! Output goes through writers, so that a closed pipe is not a panic. Errors are told once, on one screen, with the exit
-//! code that is documented in `docs/exit-codes.md`.
+//! code that is documented in `docs/errors.md`.
 
 mod doctor;
 mod launch;
