@@ -270,7 +270,7 @@ fn check_values(card: &AgentIdCard, problems: &mut Vec<Problem>) {
             report(
                 &format!("allowed_hosts[{index}]"),
                 format!("{:?}: {error}", shorten(pattern)),
-                "write a host name such as \"crates.io\", \"crates.io:443\" or \"*.example.org\"",
+                "write a host name such as \"example.com\", \"example.com:443\" or \"*.example.org\"",
             );
         }
     }

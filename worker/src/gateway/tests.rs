@@ -372,38 +372,38 @@ fn patterns_match_what_they_say() {
         judge(&[HostPattern::parse(pattern).unwrap()], &target)
     };
     for (pattern, authority, expected) in [
-        ("crates.io", "crates.io:443", Verdict::Named),
+        ("example.com", "example.com:443", Verdict::Named),
         ("Crates.IO", "CRATES.io.:443", Verdict::Named),
         (
-            "crates.io",
-            "crates.io:8443",
+            "example.com",
+            "example.com:8443",
             Verdict::Refused("port-not-allowed"),
         ),
-        ("crates.io:8443", "crates.io:8443", Verdict::Named),
+        ("example.com:8443", "example.com:8443", Verdict::Named),
         (
-            "crates.io:8443",
-            "crates.io:443",
+            "example.com:8443",
+            "example.com:443",
             Verdict::Refused("port-not-allowed"),
         ),
         (
-            "crates.io",
-            "static.crates.io:443",
+            "example.com",
+            "static.example.com:443",
             Verdict::Refused("host-not-allowed"),
         ),
         (
-            "crates.io",
-            "evilcrates.io:443",
+            "example.com",
+            "evilexample.com:443",
             Verdict::Refused("host-not-allowed"),
         ),
-        ("*.crates.io", "static.crates.io:443", Verdict::Named),
+        ("*.example.com", "static.example.com:443", Verdict::Named),
         (
-            "*.crates.io",
-            "crates.io:443",
+            "*.example.com",
+            "example.com:443",
             Verdict::Refused("host-not-allowed"),
         ),
         (
-            "*.crates.io",
-            "evilcrates.io:443",
+            "*.example.com",
+            "evilexample.com:443",
             Verdict::Refused("host-not-allowed"),
         ),
         (
@@ -450,7 +450,7 @@ fn patterns_match_what_they_say() {
     ] {
         assert!(HostPattern::parse(bad).is_err(), "{bad}");
     }
-    for text in ["crates.io", "*.crates.io:8443", "10.0.0.5:8080"] {
+    for text in ["example.com", "*.example.com:8443", "10.0.0.5:8080"] {
         assert_eq!(HostPattern::parse(text).unwrap().to_string(), text);
     }
 }

@@ -208,12 +208,12 @@ fn card_joins_plan_job_and_captain() {
         api_provider: Some("custom".to_owned()),
         model: Some("small".to_owned()),
         base_url: Some("http://127.0.0.1:1/v1".to_owned()),
-        allowed_hosts: vec!["crates.io".to_owned()],
+        allowed_hosts: vec!["example.com".to_owned()],
         ..AgentConfig::default()
     };
     let dir = tempfile::tempdir().unwrap();
     let spec = LaunchSpec {
-        hosts: vec!["pypi.org".to_owned(), "crates.io".to_owned()],
+        hosts: vec!["example.org".to_owned(), "example.com".to_owned()],
         limits: SubtaskLimits {
             time_seconds: Some(60),
             steps: Some(5),
@@ -231,7 +231,7 @@ fn card_joins_plan_job_and_captain() {
             "api_provider": "custom",
             "model": "large",
             "base_url": "http://127.0.0.1:1/v1",
-            "allowed_hosts": ["crates.io", "pypi.org"],
+            "allowed_hosts": ["example.com", "example.org"],
             "environment": {},
             "resource_limits": {"memory_mb": 512},
             "ttl_seconds": 960,
@@ -270,7 +270,7 @@ fn cards_are_what_the_worker_reads() {
         model: Some("m".to_owned()),
         base_url: Some("http://127.0.0.1:1/v1".to_owned()),
         api_key_file: Some(PathBuf::from("/keys/anthropic")),
-        allowed_hosts: vec!["crates.io".to_owned()],
+        allowed_hosts: vec!["example.com".to_owned()],
         ..AgentConfig::default()
     };
     let spec = LaunchSpec {
