@@ -10,7 +10,7 @@ use std::sync::Arc;
 use a2a_proto::log::SqliteLog;
 use a2a_proto::server::{
     Agent, AgentError, AnyCaller, CancelTarget, Durability, Server, ServerOptions, StatusUpdate,
-    Turn, Updates,
+    Turn, UpdateError, Updates,
 };
 use a2a_proto::types::{
     AgentCapabilities, AgentCard, Artifact, Part, StreamResponse, Task, TaskArtifactUpdateEvent,
@@ -159,7 +159,11 @@ impl Agent for Echo {
     }
 
     async fn execute(&self, turn: Turn, updates: Updates) -> std::result::Result<(), AgentError> {
-        let failed = |error| AgentError::because("cannot update", error);
+        let failed = |error: UpdateError| {
+            // A run that fails should say why; nobody else here would.
+            let _ = writeln!(std::io::stderr(), "cannot update: {error:?}");
+            AgentError::because("cannot update", error)
+        };
         let working = StatusUpdate {
             state: TaskState::Working,
             message: None,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::LogError;
 use super::storage::{Change, Prepared};
-use crate::types::{Artifact, StreamResponse};
+use crate::types::{Artifact, Part, StreamResponse};
 
 /// Serialized events are cut from blocks of this size: one allocation for dozens of token deltas. Small, because an
 /// event that is kept keeps its block.
@@ -53,7 +53,7 @@ pub(super) fn artifact(
 ) -> Result<Prepared, LogError> {
     let json = serialized(|json| {
         json.extend_from_slice(head);
-        serde_json::to_writer(&mut *json, &artifact)?;
+        write_artifact(json, &artifact)?;
         if append {
             json.extend_from_slice(br#","append":true"#);
         }
@@ -65,6 +65,57 @@ pub(super) fn artifact(
     })?;
     let change = Change::of_artifact(artifact, append);
     Ok(Prepared { change, json })
+}
+
+/// Writes an artifact. One of nothing but text, which is what token streams are made of, is put together by hand.
+fn write_artifact(json: &mut Vec<u8>, artifact: &Artifact) -> serde_json::Result<()> {
+    let bare = artifact.name.is_empty()
+        && artifact.description.is_empty()
+        && artifact.metadata.is_none()
+        && artifact.extensions.is_empty()
+        && !artifact.artifact_id.is_empty()
+        && !artifact.parts.is_empty();
+    if !bare
+        || artifact
+            .parts
+            .iter()
+            .any(|part| part.as_bare_text().is_none())
+    {
+        return serde_json::to_writer(json, artifact);
+    }
+    json.extend_from_slice(br#"{"artifactId":"#);
+    write_text(json, &artifact.artifact_id)?;
+    json.extend_from_slice(br#","parts":["#);
+    for (index, text) in artifact
+        .parts
+        .iter()
+        .filter_map(Part::as_bare_text)
+        .enumerate()
+    {
+        if index > 0 {
+            json.push(b',');
+        }
+        json.extend_from_slice(br#"{"text":"#);
+        write_text(json, text)?;
+        json.push(b'}');
+    }
+    json.extend_from_slice(b"]}");
+    Ok(())
+}
+
+/// Writes a JSON string. Text without anything to escape, which is most text, is only copied.
+fn write_text(json: &mut Vec<u8>, text: &str) -> serde_json::Result<()> {
+    // No early exit: without one the compiler looks at many bytes at once.
+    let escapes = text.bytes().fold(false, |found, byte| {
+        found | (byte < b' ') | (byte == b'"') | (byte == b'\\')
+    });
+    if escapes {
+        return serde_json::to_writer(json, text);
+    }
+    json.push(b'"');
+    json.extend_from_slice(text.as_bytes());
+    json.push(b'"');
+    Ok(())
 }
 
 /// What `write` writes.
@@ -90,7 +141,7 @@ fn serialized(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::{Metadata, Part, Task, TaskArtifactUpdateEvent};
+    use crate::types::{Metadata, Task, TaskArtifactUpdateEvent};
     use serde_json::json;
 
     #[test]
@@ -98,14 +149,32 @@ mod tests {
         for id in ["t-1", "quote\" back\\ line\n ü \u{1}"] {
             let head = artifact_head(id, &format!("c {id}"));
             let metadata = Metadata::from_iter([("key".to_owned(), json!([1, "x"]))]);
-            for (append, last_chunk, metadata) in [
-                (false, false, None),
-                (true, false, None),
-                (true, true, None),
-                (true, false, Some(metadata)),
-            ] {
-                let mut made = Artifact::new("a", vec![Part::text("\u{7f}\n\"x"), Part::raw("y")]);
-                made.metadata = metadata;
+            let text = |text: &str| Part::text(text);
+            let made = [
+                Artifact::new("a", vec![text("plain")]),
+                Artifact::new(
+                    "a",
+                    vec![text("\u{7f}\n\"x"), text(""), text("\u{1f600}\\")],
+                ),
+                Artifact::new("a", vec![text("x"), Part::raw("y")]),
+                Artifact::new("a", vec![text("x").with_filename("f")]),
+                Artifact::new(
+                    "a",
+                    vec![Part {
+                        metadata: Some(metadata.clone()),
+                        ..text("x")
+                    }],
+                ),
+                Artifact::new("other", vec![text("x")]),
+                Artifact::new(id, vec![text("x")]).with_name("n"),
+                Artifact {
+                    metadata: Some(metadata),
+                    ..Artifact::new("a", vec![text("x")])
+                },
+            ];
+            for (made, (append, last_chunk)) in made.into_iter().flat_map(|made| {
+                [(false, false), (true, false), (true, true)].map(|flags| (made.clone(), flags))
+            }) {
                 let update = TaskArtifactUpdateEvent {
                     task_id: id.to_owned(),
                     context_id: format!("c {id}"),

@@ -65,8 +65,6 @@ struct Work {
     urgent: bool,
     closed: bool,
     writer: Writer,
-    /// How many tasks the last commit was for.
-    crowd: usize,
 }
 
 /// What the writer does.
@@ -75,20 +73,11 @@ enum Writer {
     /// It commits, and looks again when it has.
     #[default]
     Busy,
-    /// It waits a moment for the others of a crowd.
-    Gathers,
     /// It waits, but not for longer than an event may linger.
     Naps,
     /// It waits to be woken.
     Sleeps,
 }
-
-/// When the last commit was for so many tasks, the next one waits a moment for as many: a commit costs much the same
-/// for all of them as for one, and whoever works alone never waits.
-const CROWD: usize = 4;
-
-/// That moment.
-const GATHER: Duration = Duration::from_micros(100);
 
 /// After so many naps without work it is quiet.
 const QUIET: u32 = 4;
@@ -117,7 +106,6 @@ impl Shared {
         // A writer that naps looks by itself in time for what may linger.
         let wake = match work.writer {
             Writer::Busy => false,
-            Writer::Gathers => work.dirty.len() >= work.crowd,
             Writer::Naps => urgent,
             Writer::Sleeps => true,
         };
@@ -147,21 +135,12 @@ impl Shared {
     /// out. With `leftover`, nothing comes when it has been quiet for a while.
     pub(super) fn next_work(&self, leftover: bool) -> Option<Vec<Arc<TaskCell>>> {
         let mut work = lock(&self.work);
-        let (mut naps, mut gathered) = (0, false);
+        let mut naps = 0;
         loop {
             let lingered = naps > 0 && !work.dirty.is_empty();
             if (work.urgent || work.closed || lingered) && !work.dirty.is_empty() {
-                let crowd = work.crowd >= CROWD && work.dirty.len() < work.crowd;
-                if crowd && !gathered && !work.closed {
-                    gathered = true;
-                    work.writer = Writer::Gathers;
-                    let pause = self.arrived.wait_timeout(work, GATHER);
-                    work = pause.unwrap_or_else(PoisonError::into_inner).0;
-                    continue;
-                }
                 work.urgent = false;
                 work.writer = Writer::Busy;
-                work.crowd = work.dirty.len();
                 return Some(std::mem::take(&mut work.dirty));
             }
             if work.closed {

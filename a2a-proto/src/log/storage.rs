@@ -38,6 +38,8 @@ pub(super) struct Prepared {
 /// What an event does to the aggregate. A token delta is moved four times on its way, so it is kept small.
 #[derive(Debug)]
 pub(super) enum Change {
+    /// More text for an artifact, and nothing else: what token streams are made of.
+    Text { artifact_id: String, text: String },
     /// More parts for an artifact, and nothing else.
     Parts {
         artifact_id: String,
@@ -59,11 +61,16 @@ impl Change {
     }
 
     /// The change that an artifact event makes; its ids and its own metadata make none.
-    pub(super) fn of_artifact(artifact: Artifact, append: bool) -> Self {
+    pub(super) fn of_artifact(mut artifact: Artifact, append: bool) -> Self {
         if append && artifact.metadata.is_none() {
-            return Self::Parts {
-                artifact_id: artifact.artifact_id,
-                parts: artifact.parts,
+            let artifact_id = std::mem::take(&mut artifact.artifact_id);
+            let mut parts = std::mem::take(&mut artifact.parts);
+            return match parts.as_mut_slice() {
+                [part] if part.as_bare_text().is_some() => Self::Text {
+                    artifact_id,
+                    text: part.take_text(),
+                },
+                _ => Self::Parts { artifact_id, parts },
             };
         }
         Self::Event(Box::new(StreamResponse::ArtifactUpdate(
@@ -78,6 +85,7 @@ impl Change {
     /// Makes the change.
     pub(super) fn apply(self, task: &mut Task) {
         match self {
+            Self::Text { artifact_id, text } => task.append_parts(artifact_id, [Part::text(text)]),
             Self::Parts { artifact_id, parts } => task.append_parts(artifact_id, parts),
             Self::Event(event) => task.apply_owned(*event),
         }

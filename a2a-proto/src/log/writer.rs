@@ -16,6 +16,9 @@ use crate::types::TaskState;
 /// one the final aggregate is kept, so that reading it costs what its size costs and not what its history does.
 const REPLAYED: u64 = 256;
 
+/// A commit with so many events is large enough: with more, everybody would wait longer for little gain.
+const TOGETHER: usize = 256;
+
 type Reply = oneshot::Sender<Result<u64, LogError>>;
 
 /// One task within the commit being built.
@@ -53,15 +56,33 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Commits what is queued for these tasks, and the finals.
     fn commit(&mut self, dirty: Vec<Arc<TaskCell>>) {
-        let mut batch = Batch {
-            tasks: Vec::with_capacity(dirty.len()),
-            finals: std::mem::take(&mut self.finals),
-        };
-        let mut entries: Vec<Entry> = dirty
-            .into_iter()
-            .map(|cell| self.stage(cell, &mut batch))
-            .collect();
+        let mut cells = dirty.into_iter();
+        loop {
+            let mut batch = Batch {
+                tasks: Vec::with_capacity(cells.len()),
+                finals: std::mem::take(&mut self.finals),
+            };
+            let mut entries = Vec::with_capacity(cells.len());
+            let mut events = 0;
+            for cell in cells.by_ref() {
+                let entry = self.stage(cell, &mut batch);
+                events += batch.tasks.last().map_or(0, |task| task.events.len());
+                entries.push(entry);
+                if events >= TOGETHER {
+                    break;
+                }
+            }
+            self.store(batch, entries);
+            if cells.len() == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Stores one batch, then publishes it and answers.
+    fn store(&mut self, mut batch: Batch, mut entries: Vec<Entry>) {
         loop {
             if batch.tasks.iter().all(|task| task.events.is_empty()) && batch.finals.is_empty() {
                 break;

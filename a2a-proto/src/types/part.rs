@@ -91,6 +91,24 @@ impl Part {
     }
 }
 
+#[cfg(feature = "server")]
+impl Part {
+    /// The text of a text part that is nothing but text.
+    pub(crate) fn as_bare_text(&self) -> Option<&str> {
+        let bare =
+            self.metadata.is_none() && self.filename.is_empty() && self.media_type.is_empty();
+        self.as_text().filter(|_| bare)
+    }
+
+    /// The text of a text part, taken out of it; empty for other parts.
+    pub(crate) fn take_text(&mut self) -> String {
+        match &mut self.content {
+            PartContent::Text(text) => std::mem::take(text),
+            PartContent::Raw(_) | PartContent::Url(_) | PartContent::Data(_) => String::new(),
+        }
+    }
+}
+
 const NAMES: &[Names] = &[
     ("text", "text"),
     ("raw", "raw"),

@@ -97,10 +97,17 @@ impl Task {
 
     /// What [`Task::apply`] does with an artifact event that appends parts and carries nothing else that counts.
     #[cfg(feature = "server")]
-    pub(crate) fn append_parts(&mut self, artifact_id: String, parts: Vec<crate::types::Part>) {
+    pub(crate) fn append_parts(
+        &mut self,
+        artifact_id: String,
+        parts: impl IntoIterator<Item = crate::types::Part>,
+    ) {
         match self.artifact(&artifact_id) {
             Some(artifact) => artifact.parts.extend(parts),
-            None => self.artifacts.push(Artifact::new(artifact_id, parts)),
+            None => {
+                let parts = parts.into_iter().collect();
+                self.artifacts.push(Artifact::new(artifact_id, parts));
+            }
         }
     }
 
