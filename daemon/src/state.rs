@@ -4,7 +4,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -248,19 +248,6 @@ impl Endpoint {
             Ok(()) | Err(_) => Ok(()),
         }
     }
-}
-
-/// Whether `path` belongs to the user that this process runs as.
-///
-/// # Errors
-///
-/// When the file cannot be looked at.
-pub fn is_ours(path: &Path) -> Result<bool, StateError> {
-    let metadata = fs::symlink_metadata(path).map_err(|source| StateError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(metadata.uid() == rustix::process::getuid().as_raw())
 }
 
 #[cfg(test)]

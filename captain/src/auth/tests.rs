@@ -1,3 +1,6 @@
+//! The user's token and the workers' tokens: made once, kept private, and of use to one worker only. Real key files in a
+//! temporary folder, no server.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use a2a_proto::auth::JwtVerifier;

@@ -1,3 +1,5 @@
+//! The layers of the configuration and what is refused before anything starts. No test touches the environment of the process.
+
 use clap::Parser;
 use pretty_assertions::assert_eq;
 

@@ -1,3 +1,6 @@
+//! Agent ID cards: the original examples are accepted, and every mistake in a bad one is reported at once with its field and
+//! what to do.
+
 use std::os::unix::fs::PermissionsExt;
 
 use pretty_assertions::assert_eq;

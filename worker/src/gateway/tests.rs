@@ -1,3 +1,6 @@
+//! The agent's way out over its real unix socket, against upstream servers of the test: who gets the key, which hosts are
+//! reached, what a refusal says.
+
 use std::sync::Mutex;
 
 use a2a_proto::clock::ManualClock;

@@ -1,3 +1,5 @@
+//! The session's states and its watchdogs as tables: no agent, and time that the test counts.
+
 use jiff::Timestamp;
 use pretty_assertions::assert_eq;
 

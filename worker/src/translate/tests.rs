@@ -1,3 +1,5 @@
+//! Driver events told as A2A events: transcripts of the pure translation, and its bounds.
+
 use a2a_proto::activity::{PlanEntry, Usage};
 use serde_json::{Value, json};
 

@@ -1,3 +1,5 @@
+//! What changed in a workspace, found with real git, in folders that a hostile agent has prepared too.
+
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 

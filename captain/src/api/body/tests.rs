@@ -1,3 +1,5 @@
+//! Request bodies that are wrong: each is answered with the place of the mistake, and unknown fields are never passed over.
+
 use pretty_assertions::assert_eq;
 use serde::Deserialize;
 

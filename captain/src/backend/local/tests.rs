@@ -1,3 +1,6 @@
+//! The local backend against real processes. The worker is a small shell program that stands in for the real one, so that a
+//! test decides when it announces itself, what its last words are and how it ends.
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use captain_core::plan::SubtaskLimits;

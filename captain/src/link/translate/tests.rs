@@ -1,3 +1,5 @@
+//! What a worker says, told as job events: table cases over the pure translation, the lies of a worker among them. No socket.
+
 use a2a_proto::types::Task;
 use jiff::Timestamp;
 use pretty_assertions::assert_eq;

@@ -1,3 +1,5 @@
+//! What an agent sends over the Agent Client Protocol, told as driver events. Recorded messages go in; no agent runs.
+
 use agent_client_protocol::v1::schema as acp;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
