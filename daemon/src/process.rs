@@ -20,16 +20,24 @@ pub struct ProcessIdentity {
 impl ProcessIdentity {
     /// The identity of the process that has `pid` now; `None` when there is none, or only a zombie.
     pub fn of(pid: u32) -> Option<Self> {
+        Self::read(pid).and_then(|(identity, ended)| (!ended).then_some(identity))
+    }
+
+    /// The identity of a child of this process that was not waited for yet: it has one even when it ended already.
+    pub fn of_child(pid: u32) -> Option<Self> {
+        Self::read(pid).map(|(identity, _)| identity)
+    }
+
+    /// The process that has `pid` now, and whether it is only a zombie.
+    fn read(pid: u32) -> Option<(Self, bool)> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The second field is the program's name in parentheses and may contain spaces and parentheses itself.
         let (_, rest) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        if matches!(fields.first(), Some(&("Z" | "X"))) {
-            return None;
-        }
+        let ended = matches!(fields.first(), Some(&("Z" | "X")));
         // `rest` begins at field 3.
         let started = fields.get(22 - 3)?.parse().ok()?;
-        Some(Self { pid, started })
+        Some((Self { pid, started }, ended))
     }
 
     /// The identity of this process.
@@ -83,6 +91,21 @@ mod tests {
         };
         assert!(!earlier.is_alive());
         assert!(!earlier.signal(Signal::KILL).unwrap());
+    }
+
+    #[test]
+    fn child_that_ended_has_an_identity_until_it_is_waited_for() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let identity = ProcessIdentity::of_child(child.id()).unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while identity.is_alive() {
+            assert!(std::time::Instant::now() < deadline, "it does not end");
+            std::thread::yield_now();
+        }
+        assert_eq!(ProcessIdentity::of(child.id()), None);
+        assert_eq!(ProcessIdentity::of_child(child.id()), Some(identity));
+        child.wait().unwrap();
+        assert_eq!(ProcessIdentity::of_child(child.id()), None);
     }
 
     #[test]

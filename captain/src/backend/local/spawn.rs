@@ -104,16 +104,12 @@ pub(super) fn start(
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log);
-    let mut child = command.spawn()?;
-    let identity = child.id().and_then(ProcessIdentity::of);
-    match identity {
-        Some(identity) => Ok((child, identity)),
-        // It is gone already; the caller reads why from the log.
-        None => Err(io::Error::other(match child.try_wait()? {
-            Some(status) => format!("the process ended at once ({status})"),
-            None => "the process vanished".to_owned(),
-        })),
-    }
+    let child = command.spawn()?;
+    // A worker that ended at once is found out by its caller, who reads why from the log.
+    let identity = child.id().and_then(ProcessIdentity::of_child);
+    let identity =
+        identity.ok_or_else(|| io::Error::other("the process cannot be seen in /proc"))?;
+    Ok((child, identity))
 }
 
 fn open_log(dir: &Path) -> io::Result<File> {
