@@ -12,12 +12,42 @@ use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use crate::types::{AgentCard, SecurityScheme};
+use crate::types::{AgentCard, AgentInterface, SecurityScheme};
+use crate::version::ProtocolVersion;
 
 /// Where the card is (A2A §8.2, RFC 8615).
 pub const WELL_KNOWN: &str = "/.well-known/agent-card.json";
 /// Where it was before version 0.3.
 pub const WELL_KNOWN_OLD: &str = "/.well-known/agent.json";
+
+/// The interfaces of an agent that is served by this crate's server at `base` (`http://host:port`, with or without a path
+/// or a slash at the end): every binding of 1.0 first, the preferred one foremost, then those of 0.3. `grpc` says
+/// whether gRPC is served on the same port.
+pub fn interfaces(base: &str, grpc: bool) -> Vec<AgentInterface> {
+    let base = base.trim_end_matches('/');
+    // 1.0 names host and port only; readers of 0.3 insist on a scheme.
+    let authority = base.split_once("://").map_or(base, |(_, rest)| rest);
+    let bindings = |version: ProtocolVersion, grpc_url: &str| {
+        let mut bindings = vec![
+            ("JSONRPC", format!("{base}/")),
+            ("HTTP+JSON", base.to_owned()),
+        ];
+        if grpc {
+            bindings.push(("GRPC", grpc_url.to_owned()));
+        }
+        bindings
+            .into_iter()
+            .map(move |(binding, url)| AgentInterface {
+                url,
+                protocol_binding: binding.to_owned(),
+                protocol_version: version.as_str().to_owned(),
+                ..AgentInterface::default()
+            })
+    };
+    bindings(ProtocolVersion::V1_0, authority)
+        .chain(bindings(ProtocolVersion::V0_3, base))
+        .collect()
+}
 
 /// The card for readers of 1.0, with the members of 0.3 beside them when it declares an interface of 0.3.
 pub fn hybrid(card: &AgentCard) -> Value {

@@ -97,3 +97,25 @@ fn validators_tell_a_current_copy() {
     assert!(!asks(IF_MODIFIED_SINCE, "Fri, 02 Jan 2026 03:04:04 GMT"));
     assert!(!asks(IF_MODIFIED_SINCE, "yesterday"));
 }
+
+#[test]
+fn the_interfaces_of_our_server_name_1_0_first_and_grpc_in_the_form_of_each_version() {
+    let listed = |base: &str, grpc| {
+        interfaces(base, grpc)
+            .into_iter()
+            .map(|it| format!("{} {} {}", it.protocol_version, it.protocol_binding, it.url))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        listed("http://h:1/", true),
+        [
+            "1.0 JSONRPC http://h:1/",
+            "1.0 HTTP+JSON http://h:1",
+            "1.0 GRPC h:1",
+            "0.3 JSONRPC http://h:1/",
+            "0.3 HTTP+JSON http://h:1",
+            "0.3 GRPC http://h:1",
+        ]
+    );
+    assert_eq!(listed("https://h", false).len(), 4);
+}

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Caller, Updates};
 use crate::error::A2aError;
 use crate::types::{AgentCard, Message, Metadata, SendMessageConfiguration, Task};
+use crate::version::ProtocolVersion;
 
 /// What answers messages.
 pub trait Agent: Send + Sync + 'static {
@@ -68,6 +69,8 @@ pub struct Incoming {
     pub metadata: Option<Metadata>,
     /// Who sent it.
     pub caller: Caller,
+    /// How the client speaks. Everything is converted, so few agents care.
+    pub protocol: ProtocolVersion,
 }
 
 /// What an agent makes of a message.
@@ -92,6 +95,8 @@ pub struct Turn {
     pub metadata: Option<Metadata>,
     /// Who sent it.
     pub caller: Caller,
+    /// How the client speaks.
+    pub protocol: ProtocolVersion,
     /// Fires when the task is to be canceled or the server stops.
     pub cancelled: CancellationToken,
     /// The message goes on with a task that was there before.

@@ -17,6 +17,7 @@ use crate::error::A2aError;
 use crate::jsonrpc::{self, Envelopes, Id, Rejected, Request};
 use crate::log::{LoggedEvent, TaskLog};
 use crate::sse::{Frames, last_event_id};
+use crate::version::ProtocolVersion;
 
 impl<A: Agent, L: TaskLog> Inner<A, L> {
     /// Answers one call.
@@ -49,7 +50,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         parts: &Parts,
         request: &Request<'_>,
     ) -> Result<Response, A2aError> {
-        self.negotiate(parts)?;
+        self.negotiate(parts, ProtocolVersion::V1_0)?;
         tracing::debug!(operation = request.method.as_ref(), "JSON-RPC");
         let id = &request.id;
         match request.method.as_ref() {
@@ -89,11 +90,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
 }
 
 fn message(caller: Caller, request: &Request<'_>) -> Result<Send, A2aError> {
-    Ok(Send {
-        caller,
-        request: request.params()?,
-        alias: None,
-    })
+    Ok(Send::current(caller, request.params()?))
 }
 
 /// A client that lost a stream must not send its message again by reconnecting.

@@ -23,6 +23,7 @@ use crate::types::{
     self, CancelTaskRequest, GetTaskRequest, ListTasksRequest, SendMessageRequest,
     SubscribeToTaskRequest,
 };
+use crate::version::ProtocolVersion;
 
 impl<A: Agent, L: TaskLog> Inner<A, L> {
     /// Answers one call.
@@ -48,32 +49,20 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         tenant: &str,
         call: Call,
     ) -> Result<Response, A2aError> {
-        self.negotiate(parts)?;
+        self.negotiate(parts, ProtocolVersion::V1_0)?;
         match call {
             Call::Send => {
                 let request: SendMessageRequest = self.body(parts, body).await?;
                 same_tenant(tenant, &request.tenant)?;
-                let sent = self
-                    .send(Send {
-                        caller,
-                        request,
-                        alias: None,
-                    })
-                    .await?;
+                let sent = self.send(Send::current(caller, request)).await?;
                 respond(parts, &sent)
             }
             Call::Stream => {
                 refuse_resume(parts)?;
                 let request: SendMessageRequest = self.body(parts, body).await?;
                 same_tenant(tenant, &request.tenant)?;
-                self.rest_stream(
-                    self.send_streaming(Send {
-                        caller,
-                        request,
-                        alias: None,
-                    })
-                    .await?,
-                )
+                let feed = self.send_streaming(Send::current(caller, request)).await?;
+                self.rest_stream(feed)
             }
             Call::Get(id) => {
                 let mut request: GetTaskRequest = query(parts)?;

@@ -21,7 +21,7 @@ use crate::error::{A2aError, ErrorMap};
 use crate::jsonrpc::Id;
 use crate::log::TaskLog;
 use crate::types::AgentCard;
-use crate::version::{self, Absent, EXTENSIONS_HEADER};
+use crate::version::{self, Absent, EXTENSIONS_HEADER, ProtocolVersion};
 
 pub(super) fn router<A: Agent, L: TaskLog>(inner: Arc<Inner<A, L>>) -> Router {
     Router::new().fallback(answer::<A, L>).with_state(inner)
@@ -151,15 +151,16 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         )
     }
 
-    /// What every call of 1.0 must get right before anything else: version and required extensions.
-    pub(super) fn negotiate(&self, parts: &Parts) -> Result<(), A2aError> {
+    /// What every call must get right before anything else: the version, which must be that of the dialect it is
+    /// `spoken` in, and required extensions.
+    pub(super) fn negotiate(&self, parts: &Parts, spoken: ProtocolVersion) -> Result<(), A2aError> {
         let absent = if self.options.strict_version {
             Absent::Strict
         } else {
             Absent::Lenient
         };
         let requested = version::requested(&parts.headers, parts.uri.query());
-        version::check(requested.as_deref(), absent)?;
+        version::check(requested.as_deref(), absent, spoken)?;
         self.check_extensions(parts)
     }
 

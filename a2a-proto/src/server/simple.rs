@@ -20,7 +20,7 @@ use crate::error::{A2aError, ErrorMap};
 use crate::log::{Alias, LogTask, LoggedEvent, TaskLog};
 use crate::sse::{Frames, last_event_id};
 use crate::types::{Message, StreamResponse, SubscribeToTaskRequest, Task, TaskState, TaskStatus};
-use crate::version;
+use crate::version::{self, ProtocolVersion};
 
 const EVENT_STREAM: &str = "text/event-stream";
 
@@ -78,6 +78,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let send = Send {
             caller,
             request,
+            protocol: ProtocolVersion::Simple,
             alias: known.is_none().then_some(alias),
         };
         if wants_stream {
@@ -207,13 +208,8 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         Ok(alias.map(|alias| (task, alias)))
     }
 
-    /// Who speaks this dialect names no version, or an old one; a version that nobody speaks is refused here too.
     fn negotiate_simple(&self, parts: &Parts) -> Result<(), A2aError> {
-        match version::requested(&parts.headers, parts.uri.query()).as_deref() {
-            None | Some("0.1") => {}
-            Some(version) => version::check(Some(version), version::Absent::Lenient)?,
-        }
-        self.check_extensions(parts)
+        self.negotiate(parts, ProtocolVersion::Simple)
     }
 }
 

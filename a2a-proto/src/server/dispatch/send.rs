@@ -15,11 +15,14 @@ use crate::types::{
     AgentCard, Message, PartContent, Role, SendMessageConfiguration, SendMessageRequest,
     StreamResponse, Task, TaskState, TaskStatus, TaskStatusUpdateEvent, Validate as _,
 };
+use crate::version::ProtocolVersion;
 
 /// A message on its way in.
 pub(in crate::server) struct Send {
     pub(in crate::server) caller: Caller,
     pub(in crate::server) request: SendMessageRequest,
+    /// How the client speaks.
+    pub(in crate::server) protocol: ProtocolVersion,
     /// What the client calls the task that this makes.
     pub(in crate::server) alias: Option<Alias>,
 }
@@ -33,6 +36,18 @@ enum Sent {
         snapshot: Snapshot,
     },
     Reply(Message),
+}
+
+impl Send {
+    /// A message of 1.0, where tasks have the server's ids.
+    pub(in crate::server) fn current(caller: Caller, request: SendMessageRequest) -> Self {
+        Self {
+            caller,
+            request,
+            protocol: ProtocolVersion::V1_0,
+            alias: None,
+        }
+    }
 }
 
 impl<A: Agent, L: TaskLog> Inner<A, L> {
@@ -107,6 +122,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let Send {
             caller,
             mut request,
+            protocol,
             alias,
         } = send;
         request.validate()?;
@@ -129,6 +145,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             configuration: request.configuration,
             metadata: request.metadata,
             caller,
+            protocol,
         };
         match self.agent.accept(&incoming).await? {
             Acceptance::Reply(message) => Ok(Sent::Reply(self.complete(*message, incoming)?)),
@@ -301,6 +318,7 @@ fn turn(
         configuration: incoming.configuration,
         metadata: incoming.metadata,
         caller: incoming.caller,
+        protocol: incoming.protocol,
         cancelled: guard.cancelled.clone(),
         follow_up,
     }
