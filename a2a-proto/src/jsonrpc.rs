@@ -143,7 +143,9 @@ impl<'a> Request<'a> {
     /// # Errors
     /// [`A2aError::InvalidParams`].
     pub fn params<T: DeserializeOwned>(&self) -> Result<T, A2aError> {
-        let json = self.params.map_or("{}", RawValue::get);
+        // `null` is unset, here as everywhere.
+        let json = self.params.map_or("null", RawValue::get);
+        let json = if json == "null" { "{}" } else { json };
         if !json.starts_with('{') {
             return Err(A2aError::invalid_param(
                 "params",

@@ -27,8 +27,8 @@ pub use token::{StaticToken, TokenError, TokenSource};
 
 use crate::error::A2aError;
 use crate::types::{
-    self, AgentCard, CancelTaskRequest, GetTaskRequest, ListTasksRequest, ListTasksResponse,
-    SendMessageRequest, SendMessageResponse, Task,
+    self, AgentCard, CancelTaskRequest, GetExtendedAgentCardRequest, GetTaskRequest,
+    ListTasksRequest, ListTasksResponse, SendMessageRequest, SendMessageResponse, Task,
 };
 use crate::{jsonrpc, sse, version};
 use discovery::Interface;
@@ -116,6 +116,34 @@ impl Client {
     /// The agent's card.
     pub fn card(&self) -> &AgentCard {
         &self.inner.card
+    }
+
+    /// The same client, going by the card that the agent shows to known callers, as is proper for the rest of a session
+    /// (A2A §3.1.11). The address stays: an extended card tells more about the agent, not where it is.
+    ///
+    /// # Errors
+    /// [`ClientError::Agent`] when the agent declares no extended card, has none, or refuses; another one when it
+    /// cannot be reached.
+    pub async fn extended(&self) -> Result<Self, ClientError> {
+        if self.inner.card.capabilities.extended_agent_card != Some(true) {
+            return Err(A2aError::UnsupportedOperation {
+                what: "an extended agent card".to_owned(),
+            }
+            .into());
+        }
+        let request = GetExtendedAgentCardRequest::default();
+        let limit = Some(self.inner.options.call_timeout);
+        let card = self
+            .inner
+            .call(&Operation::ExtendedCard(&request), limit)
+            .await?;
+        Ok(Self {
+            inner: Arc::new(Inner {
+                card,
+                interface: self.inner.interface.clone(),
+                options: self.inner.options.clone(),
+            }),
+        })
     }
 
     /// Sends a message and waits for the answer: until the task ends or waits for us, unless the request says

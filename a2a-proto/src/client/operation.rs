@@ -11,7 +11,8 @@ use super::ClientError;
 use super::discovery::below;
 use crate::jsonrpc;
 use crate::types::{
-    CancelTaskRequest, GetTaskRequest, ListTasksRequest, SendMessageRequest, SubscribeToTaskRequest,
+    CancelTaskRequest, GetExtendedAgentCardRequest, GetTaskRequest, ListTasksRequest,
+    SendMessageRequest, SubscribeToTaskRequest,
 };
 
 /// An operation with its request.
@@ -23,6 +24,7 @@ pub(super) enum Operation<'a> {
     List(&'a ListTasksRequest),
     Cancel(&'a CancelTaskRequest),
     Subscribe(&'a SubscribeToTaskRequest),
+    ExtendedCard(&'a GetExtendedAgentCardRequest),
 }
 
 /// One request is under way per connection and answers come with it: the id tells nothing.
@@ -38,6 +40,7 @@ impl Operation<'_> {
             Self::List(_) => "ListTasks",
             Self::Cancel(_) => "CancelTask",
             Self::Subscribe(_) => "SubscribeToTask",
+            Self::ExtendedCard(_) => "GetExtendedAgentCard",
         }
     }
 
@@ -55,6 +58,7 @@ impl Operation<'_> {
             Self::List(request) => call(method, *request, tenant)?,
             Self::Cancel(request) => call(method, *request, tenant)?,
             Self::Subscribe(request) => call(method, *request, tenant)?,
+            Self::ExtendedCard(request) => call(method, *request, tenant)?,
         })
     }
 
@@ -107,6 +111,7 @@ impl Operation<'_> {
                     false => (Method::POST, url, Some(json(request)?)),
                 }
             }
+            Self::ExtendedCard(_) => (Method::GET, at("/extendedAgentCard".to_owned())?, None),
         })
     }
 }

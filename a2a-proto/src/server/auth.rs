@@ -16,11 +16,20 @@ use crate::error::{A2aError, ErrorMap};
 /// The name of the caller where nobody has to say who they are.
 const ANYBODY: &str = "anybody";
 
-/// Who sent a request.
+/// The longest tenant in bytes. It is part of the key of every task, so it must not be a document.
+const MAX_TENANT_BYTES: usize = 256;
+/// Stands between the parts of an owner that names more than a subject.
+const SEPARATOR: char = '\u{1f}';
+
+/// Who sent a request, for which tenant, and which extensions it activated.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Caller {
     /// The name by which results are kept apart.
     pub subject: Arc<str>,
+    /// The tenant that the request names, if it names one. Tasks of one tenant do not exist for another.
+    pub tenant: Option<Arc<str>>,
+    /// The extensions of the agent's card that the request activates (A2A §4.6), by URI.
+    pub extensions: Arc<[String]>,
 }
 
 impl Caller {
@@ -28,6 +37,60 @@ impl Caller {
     pub fn new(subject: impl Into<Arc<str>>) -> Self {
         Self {
             subject: subject.into(),
+            tenant: None,
+            extensions: Arc::default(),
+        }
+    }
+
+    /// The same caller on behalf of `tenant`; an empty one is none.
+    ///
+    /// # Errors
+    /// [`A2aError::InvalidParams`] when the tenant is too long or not printable.
+    pub fn within(&self, tenant: &str) -> Result<Self, A2aError> {
+        let wrong = |why: &str| Err(A2aError::invalid_param("tenant", why));
+        if tenant.len() > MAX_TENANT_BYTES {
+            return wrong(&format!("must not be longer than {MAX_TENANT_BYTES} bytes"));
+        }
+        if tenant.chars().any(char::is_control) {
+            return wrong("must not contain control characters");
+        }
+        let mut caller = self.clone();
+        if !tenant.is_empty() {
+            caller.tenant = Some(tenant.into());
+        }
+        Ok(caller)
+    }
+
+    /// The same caller with activated extensions.
+    #[must_use]
+    pub fn with_extensions(mut self, extensions: impl Into<Arc<[String]>>) -> Self {
+        self.extensions = extensions.into();
+        self
+    }
+
+    /// The owner under whom the log keeps this caller's tasks: the subject, and the tenant where there is one. No two
+    /// pairs of subject and tenant have the same owner: the length of the tenant stands in front.
+    pub fn owner(&self) -> Arc<str> {
+        match &self.tenant {
+            None if !self.subject.contains(SEPARATOR) => Arc::clone(&self.subject),
+            tenant => {
+                let tenant = tenant.as_deref().unwrap_or_default();
+                let (length, subject) = (tenant.len(), &self.subject);
+                format!("{length}{SEPARATOR}{tenant}{subject}").into()
+            }
+        }
+    }
+
+    /// The caller that [`Caller::owner`] was made of.
+    pub fn of_owner(owner: &str) -> Self {
+        let parts = owner.split_once(SEPARATOR).and_then(|(length, rest)| {
+            let (tenant, subject) = rest.split_at_checked(length.parse().ok()?)?;
+            Some((Some(tenant).filter(|it| !it.is_empty()), subject))
+        });
+        let (tenant, subject) = parts.unwrap_or((None, owner));
+        Self {
+            tenant: tenant.map(Arc::from),
+            ..Self::new(subject)
         }
     }
 }

@@ -70,7 +70,9 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             | "GetTaskPushNotificationConfig"
             | "ListTaskPushNotificationConfigs"
             | "DeleteTaskPushNotificationConfig" => respond(id, &self.push_config()?),
-            "GetExtendedAgentCard" => respond(id, &self.extended_card(&caller)?),
+            "GetExtendedAgentCard" => {
+                respond(id, &self.extended_card(&caller, &request.params()?)?)
+            }
             other => Err(A2aError::MethodNotFound {
                 method: other.to_owned(),
             }),

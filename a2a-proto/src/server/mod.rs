@@ -100,7 +100,7 @@ impl<A: Agent, L: TaskLog> Server<A, L> {
     pub async fn recover(&self) -> Result<Vec<Recovered>, LogError> {
         let recovered = |task: LogTask| Recovered {
             task: task.snapshot().task,
-            caller: Caller::new(task.owner()),
+            caller: Caller::of_owner(task.owner()),
             updates: self.0.updates(task),
         };
         Ok(self

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::response::Response;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,8 +20,8 @@ use crate::error::{A2aError, ErrorMap};
 use crate::log::{LoggedEvent, TaskLog};
 use crate::sse::{Frames, last_event_id};
 use crate::types::{
-    self, CancelTaskRequest, GetTaskRequest, ListTasksRequest, SendMessageRequest,
-    SubscribeToTaskRequest,
+    self, CancelTaskRequest, GetExtendedAgentCardRequest, GetTaskRequest, ListTasksRequest,
+    SendMessageRequest, SubscribeToTaskRequest,
 };
 use crate::version::ProtocolVersion;
 
@@ -52,38 +52,38 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         self.negotiate(parts, ProtocolVersion::V1_0)?;
         match call {
             Call::Send => {
-                let request: SendMessageRequest = self.body(parts, body).await?;
-                same_tenant(tenant, &request.tenant)?;
+                let mut request: SendMessageRequest = self.body(parts, body).await?;
+                same_tenant(parts, tenant, &mut request.tenant)?;
                 let sent = self.send(Send::current(caller, request)).await?;
                 respond(parts, &sent)
             }
             Call::Stream => {
                 refuse_resume(parts)?;
-                let request: SendMessageRequest = self.body(parts, body).await?;
-                same_tenant(tenant, &request.tenant)?;
+                let mut request: SendMessageRequest = self.body(parts, body).await?;
+                same_tenant(parts, tenant, &mut request.tenant)?;
                 let feed = self.send_streaming(Send::current(caller, request)).await?;
                 self.rest_stream(feed)
             }
             Call::Get(id) => {
                 let mut request: GetTaskRequest = query(parts)?;
-                same_tenant(tenant, &request.tenant)?;
+                same_tenant(parts, tenant, &mut request.tenant)?;
                 request.id = id;
                 respond(parts, &self.get(&caller, request).await?)
             }
             Call::List => {
-                let request: ListTasksRequest = query(parts)?;
-                same_tenant(tenant, &request.tenant)?;
+                let mut request: ListTasksRequest = query(parts)?;
+                same_tenant(parts, tenant, &mut request.tenant)?;
                 respond(parts, &self.list(&caller, request).await?)
             }
             Call::Cancel(id) => {
                 let mut request: CancelTaskRequest = self.body(parts, body).await?;
-                same_tenant(tenant, &request.tenant)?;
+                same_tenant(parts, tenant, &mut request.tenant)?;
                 request.id = same_id(&id, &request.id)?;
                 respond(parts, &self.cancel(caller, request).await?)
             }
             Call::Subscribe(id) => {
                 let mut request: SubscribeToTaskRequest = self.body(parts, body).await?;
-                same_tenant(tenant, &request.tenant)?;
+                same_tenant(parts, tenant, &mut request.tenant)?;
                 request.id = same_id(&id, &request.id)?;
                 let after = last_event_id(&parts.headers)?;
                 self.rest_stream(self.subscribe(&caller, request, after).await?)
@@ -92,7 +92,17 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             | Call::ListPushConfigs(_)
             | Call::GetPushConfig(..)
             | Call::DeletePushConfig(..) => respond(parts, &self.push_config()?),
-            Call::ExtendedCard => respond(parts, &self.extended_card(&caller)?),
+            Call::ExtendedCard => {
+                let mut request: GetExtendedAgentCardRequest = query(parts)?;
+                same_tenant(parts, tenant, &mut request.tenant)?;
+                let mut response = respond(parts, &self.extended_card(&caller, &request)?)?;
+                // It is one caller's: no cache may give it to another.
+                let private = HeaderValue::from_static("private, no-store");
+                response
+                    .headers_mut()
+                    .insert(header::CACHE_CONTROL, private);
+                Ok(response)
+            }
         }
     }
 
@@ -111,15 +121,22 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     }
 }
 
-/// Path and request may both name the tenant, but only the same.
-fn same_tenant(path: &str, request: &str) -> Result<(), A2aError> {
-    if request.is_empty() || path.is_empty() || request == path {
-        return Ok(());
+/// Path, query and request may all name the tenant, but only the same one (A2A §11.5).
+fn same_tenant(parts: &Parts, path: &str, request: &mut String) -> Result<(), A2aError> {
+    let query = url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+        .filter(|(name, _)| name == "tenant")
+        .map(|(_, tenant)| tenant);
+    for named in std::iter::once(Cow::Borrowed(path)).chain(query) {
+        if named.is_empty() || *request == named {
+            continue;
+        }
+        if !request.is_empty() {
+            let text = "the path, the query and the body name different tenants";
+            return Err(A2aError::invalid_param("tenant", text));
+        }
+        *request = named.into_owned();
     }
-    Err(A2aError::invalid_param(
-        "tenant",
-        "the path names another tenant",
-    ))
+    Ok(())
 }
 
 /// Path and body may both name the task, but only the same.

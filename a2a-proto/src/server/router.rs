@@ -20,7 +20,6 @@ use super::{Agent, Inner};
 use crate::error::{A2aError, ErrorMap};
 use crate::jsonrpc::Id;
 use crate::log::TaskLog;
-use crate::types::AgentCard;
 use crate::version::{self, Absent, EXTENSIONS_HEADER, ProtocolVersion};
 
 pub(super) fn router<A: Agent, L: TaskLog>(inner: Arc<Inner<A, L>>) -> Router {
@@ -93,7 +92,8 @@ async fn serve<A: Agent, L: TaskLog>(inner: Arc<Inner<A, L>>, request: Request) 
         path = parts.uri.path(),
         "call"
     );
-    let activated = version::extensions(&parts.headers);
+    let activated = declared(&inner, &parts.headers);
+    let caller = caller.with_extensions(activated.clone());
     let mut response = match route {
         Route::JsonRpc => inner.json_rpc(caller, &parts, body).await,
         Route::Rest { tenant, call } => inner.rest(caller, &parts, body, &tenant, call).await,
@@ -103,7 +103,7 @@ async fn serve<A: Agent, L: TaskLog>(inner: Arc<Inner<A, L>>, request: Request) 
         Route::Card | Route::LegacyCard | Route::Health | Route::Ready => inner.ready(),
     };
     if !activated.is_empty() {
-        echo_extensions(&inner.card(), &activated, response.headers_mut());
+        echo_extensions(&activated, response.headers_mut());
     }
     response
 }
@@ -118,22 +118,22 @@ fn method_not_allowed(parts: &Parts, allowed: &'static str) -> Response {
     response
 }
 
-/// Says which of the extensions that the client activated this agent has (A2A §3.2.6).
-fn echo_extensions(card: &AgentCard, activated: &[String], headers: &mut HeaderMap) {
-    let declared = |uri: &&String| {
-        card.capabilities
-            .extensions
-            .iter()
-            .any(|extension| extension.uri == **uri)
-    };
-    let list: Vec<&str> = activated
-        .iter()
-        .filter(declared)
-        .map(String::as_str)
-        .collect();
-    if let Ok(value) = HeaderValue::from_str(&list.join(", "))
-        && !list.is_empty()
-    {
+/// The extensions that the request activates and this agent has; others are ignored (A2A §3.2.6).
+fn declared<A: Agent, L: TaskLog>(inner: &Inner<A, L>, headers: &HeaderMap) -> Vec<String> {
+    let mut activated = version::extensions(headers);
+    if !activated.is_empty() {
+        let card = inner.card();
+        let known = &card.capabilities.extensions;
+        activated.retain(|uri| known.iter().any(|extension| extension.uri == *uri));
+        activated.sort_unstable();
+        activated.dedup();
+    }
+    activated
+}
+
+/// Says which extensions are active.
+fn echo_extensions(activated: &[String], headers: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_str(&activated.join(", ")) {
         headers.insert(EXTENSIONS_HEADER, value);
     }
 }

@@ -55,7 +55,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         } = simple::read_send(&body, self.options.ids.next())?;
         let known = self
             .log
-            .alias(&caller.subject, &client_id)
+            .alias(&caller.owner(), &client_id)
             .await
             .map_err(log_error)?;
         let after = last_event_id(&parts.headers)?;
@@ -196,7 +196,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     ) -> Result<Option<(LogTask, Alias)>, A2aError> {
         let task = match self.open(caller, id).await {
             Err(A2aError::TaskNotFound { .. }) => {
-                let known = self.log.alias(&caller.subject, id).await;
+                let known = self.log.alias(&caller.owner(), id).await;
                 match known.map_err(log_error)? {
                     Some(task_id) => self.open(caller, &task_id).await?,
                     None => return Ok(None),

@@ -14,6 +14,7 @@ mod operations;
 mod restart;
 mod simple;
 mod streaming;
+mod tenants;
 mod wire;
 
 use std::sync::Arc;

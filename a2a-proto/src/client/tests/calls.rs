@@ -311,3 +311,41 @@ fn a_machine_without_ca_certificates_can_call_its_own_processes() {
         "{output}"
     );
 }
+
+#[tokio::test]
+async fn the_extended_card_replaces_the_card_for_the_session() {
+    for binding in ["JSONRPC", "HTTP+JSON"] {
+        let extended = AgentCard {
+            name: "extended".into(),
+            ..AgentCard::default()
+        };
+        let body = match binding {
+            "JSONRPC" => serde_json::json!({"jsonrpc": "2.0", "id": 1, "result": extended}),
+            _ => serde_json::json!(extended),
+        };
+        let server = RawServer::play(vec![http_answer("200 OK", JSON, &body.to_string())]);
+        let mut card = card(&server.url, binding);
+        let without = Client::from_card(card.clone(), options()).unwrap();
+        assert!(matches!(
+            without.extended().await,
+            Err(ClientError::Agent(A2aError::UnsupportedOperation { .. }))
+        ));
+        card.capabilities.extended_agent_card = Some(true);
+        card.supported_interfaces[0].tenant = "a b".into();
+        let client = Client::from_card(card, options()).unwrap();
+        let session = client.extended().await.unwrap();
+        assert_eq!(session.card().name, "extended");
+        assert_eq!(client.card().name, "raw", "who holds the old one keeps it");
+        let asked = server.asked();
+        match binding {
+            "JSONRPC" => assert!(
+                asked.ends_with(r#""method":"GetExtendedAgentCard","params":{"tenant":"a b"}}"#),
+                "{asked}"
+            ),
+            _ => assert!(
+                asked.starts_with("GET /a%20b/extendedAgentCard HTTP/1.1"),
+                "{asked}"
+            ),
+        }
+    }
+}

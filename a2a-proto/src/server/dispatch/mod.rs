@@ -9,7 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::{Agent, Inner};
 use crate::error::A2aError;
 use crate::log::{LogError, Snapshot, Subscription, TaskLog};
-use crate::types::{AgentCard, Message, TaskPushNotificationConfig};
+use crate::types::{AgentCard, GetExtendedAgentCardRequest, Message, TaskPushNotificationConfig};
 
 pub(super) use self::send::Send;
 
@@ -50,14 +50,19 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     }
 
     /// The card for known callers (A2A §3.1.11).
-    pub(super) fn extended_card(&self, caller: &super::Caller) -> Result<AgentCard, A2aError> {
+    pub(super) fn extended_card(
+        &self,
+        caller: &super::Caller,
+        request: &GetExtendedAgentCardRequest,
+    ) -> Result<AgentCard, A2aError> {
+        let caller = caller.within(&request.tenant)?;
         if self.card().capabilities.extended_agent_card != Some(true) {
             return Err(A2aError::UnsupportedOperation {
                 what: "an extended agent card".to_owned(),
             });
         }
         self.agent
-            .extended_card(caller)
+            .extended_card(&caller)
             .ok_or(A2aError::ExtendedAgentCardNotConfigured)
     }
 

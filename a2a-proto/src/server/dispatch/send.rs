@@ -126,15 +126,11 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             alias,
         } = send;
         request.validate()?;
+        let caller = caller.within(&request.tenant)?;
         self.check_request(&request)?;
         let known = match request.message.task_id.as_str() {
             "" => None,
-            id => Some(
-                self.log
-                    .open(&caller.subject, id)
-                    .await
-                    .map_err(log_error)?,
-            ),
+            id => Some(self.open(&caller, id).await?),
         };
         if let Some(task) = &known {
             go_on_with(task, &mut request.message)?;
@@ -210,7 +206,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             ..Task::default()
         };
         let guard = self.turns.begin(&task.id, &self.options.shutdown);
-        let owner = Arc::clone(&incoming.caller.subject);
+        let owner = incoming.caller.owner();
         let task = match self.log.create(NewTask { owner, alias, task }).await {
             Ok(task) => task,
             Err(LogError::Duplicate) => {

@@ -17,12 +17,13 @@ use crate::types::{
 const DEFAULT_PAGE: i32 = 50;
 
 impl<A: Agent, L: TaskLog> Inner<A, L> {
+    /// The task `id` of the caller, within the tenant for which it acts.
     pub(in crate::server) async fn open(
         &self,
         caller: &Caller,
         id: &str,
     ) -> Result<LogTask, A2aError> {
-        self.log.open(&caller.subject, id).await.map_err(log_error)
+        self.log.open(&caller.owner(), id).await.map_err(log_error)
     }
 
     pub(in crate::server) async fn get(
@@ -31,7 +32,8 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         request: GetTaskRequest,
     ) -> Result<TaskView, A2aError> {
         request.validate()?;
-        let task = self.open(caller, &request.id).await?.snapshot().task;
+        let caller = caller.within(&request.tenant)?;
+        let task = self.open(&caller, &request.id).await?.snapshot().task;
         Ok(TaskView {
             task,
             history: request.history_length,
@@ -57,7 +59,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let page_size = request.page_size.unwrap_or(DEFAULT_PAGE);
         let artifacts = request.include_artifacts.unwrap_or(false);
         let filter = ListFilter {
-            owner: Some(Arc::clone(&caller.subject)),
+            owner: Some(caller.within(&request.tenant)?.owner()),
             context_id: Some(request.context_id).filter(|context| !context.is_empty()),
             state: Some(request.status).filter(|state| *state != TaskState::Unspecified),
             unfinished: false,
@@ -87,6 +89,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         request: CancelTaskRequest,
     ) -> Result<TaskView, A2aError> {
         request.validate()?;
+        let caller = caller.within(&request.tenant)?;
         let task = self.open(&caller, &request.id).await?;
         let inner = Arc::clone(self);
         self.detached(async move { inner.cancel_task(task, caller, request).await })
@@ -167,8 +170,9 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         after: Option<u64>,
     ) -> Result<Feed, A2aError> {
         request.validate()?;
+        let caller = caller.within(&request.tenant)?;
         let permit = self.stream_permit()?;
-        let task = self.open(caller, &request.id).await?;
+        let task = self.open(&caller, &request.id).await?;
         let snapshot = task.snapshot();
         let ended = snapshot.task.status.state.is_terminal();
         match after {

@@ -86,8 +86,12 @@ impl Agent for TestAgent {
     }
 
     fn extended_card(&self, caller: &Caller) -> Option<AgentCard> {
+        let name = match caller.tenant.as_deref() {
+            Some(tenant) => format!("tester, extended for {tenant}"),
+            None => "tester, extended".to_owned(),
+        };
         (*caller.subject == *"ann").then(|| AgentCard {
-            name: "tester, extended".to_owned(),
+            name,
             ..self.card()
         })
     }
@@ -156,6 +160,27 @@ impl Agent for TestAgent {
                 }
                 updates
                     .artifact(artifact("waited"), false, true)
+                    .await
+                    .map_err(failed)?;
+                updates
+                    .status(TaskState::Completed, None)
+                    .await
+                    .map_err(failed)?;
+            }
+            // Says what it was told about the request.
+            "who" => {
+                let modes = turn.configuration.unwrap_or_default().accepted_output_modes;
+                let seen = Part::data(serde_json::json!({
+                    "subject": turn.caller.subject,
+                    "tenant": turn.caller.tenant,
+                    "extensions": turn.caller.extensions,
+                    "acceptedOutputModes": modes,
+                    "referenceTaskIds": turn.message.reference_task_ids,
+                    "metadata": turn.metadata,
+                    "followUp": turn.follow_up,
+                }));
+                updates
+                    .artifact(Artifact::new("seen", vec![seen]), false, true)
                     .await
                     .map_err(failed)?;
                 updates

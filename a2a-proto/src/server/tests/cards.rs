@@ -99,3 +99,59 @@ async fn card_cache_001_to_003_validators_and_304_until_the_card_changes() {
         assert_ne!(changed.header("etag"), Some(etag.as_str()));
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn extended_card_depends_on_the_caller_and_its_tenant() {
+    let server = Running::with(|options, agent| {
+        shared_token(options);
+        agent.change_card(|card| card.capabilities.extended_agent_card = Some(true));
+    })
+    .await;
+    let token = ("authorization", "Bearer s3cret");
+    let json_body = ("content-type", "application/json");
+    for (path, name) in [
+        ("/extendedAgentCard", "tester, extended"),
+        ("/acme/extendedAgentCard", "tester, extended for acme"),
+        (
+            "/extendedAgentCard?tenant=acme",
+            "tester, extended for acme",
+        ),
+    ] {
+        let reply = server.send("GET", path, &[token], b"").await;
+        assert_eq!(reply.json()["name"], name, "{path}");
+        // It is one caller's: no cache may give it to another.
+        assert_eq!(reply.header("cache-control"), Some("private, no-store"));
+        let refused = server.get(path).await;
+        assert_eq!(
+            (refused.status, refused.header("www-authenticate")),
+            (401, Some("Bearer"))
+        );
+    }
+    for (params, name) in [
+        ("{}", "tester, extended"),
+        (r#"{"tenant":"acme"}"#, "tester, extended for acme"),
+        ("null", "tester, extended"),
+    ] {
+        let call = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"GetExtendedAgentCard","params":{params}}}"#
+        );
+        let reply = server
+            .send("POST", "/", &[token, json_body], call.as_bytes())
+            .await;
+        assert_eq!(reply.json()["result"]["name"], name, "{params}");
+    }
+    let without = r#"{"jsonrpc":"2.0","id":1,"method":"GetExtendedAgentCard"}"#;
+    let reply = server
+        .send("POST", "/", &[token, json_body], without.as_bytes())
+        .await;
+    assert_eq!(reply.json()["result"]["name"], "tester, extended");
+    // The public card stays what it is.
+    let public = server.get("/.well-known/agent-card.json").await.json();
+    assert_eq!(
+        (
+            &public["name"],
+            &public["capabilities"]["extendedAgentCard"]
+        ),
+        (&json!("tester"), &json!(true))
+    );
+}

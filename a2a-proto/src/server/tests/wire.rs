@@ -265,20 +265,27 @@ async fn http_json_path_body_and_query_must_agree_on_task_and_tenant() {
         refused.json()["error"]["details"][0]["fieldViolations"][0]["field"],
         "id"
     );
-    assert_eq!(
-        server
-            .get(&format!("/acme/tasks/{id}?tenant=acme"))
-            .await
-            .status,
-        200
-    );
-    assert_eq!(
-        server
-            .get(&format!("/acme/tasks/{id}?tenant=other"))
-            .await
-            .status,
-        400
-    );
+    for (path, status) in [
+        ("/acme/tasks?tenant=acme", 200),
+        ("/acme/tasks?tenant=other", 400),
+        ("/tasks?tenant=acme", 200),
+        ("/tasks?tenant=acme&tenant=other", 400),
+        ("/tasks?tenant=", 200),
+        ("/a%01b/tasks", 400),
+    ] {
+        assert_eq!(server.get(path).await.status, status, "{path}");
+    }
+    let long = format!("/{}/tasks", "x".repeat(257));
+    assert_eq!(server.get(&long).await.status, 400);
+    for (path, tenant, status) in [
+        ("/message:send?tenant=acme", "acme", 200),
+        ("/message:send?tenant=acme", "other", 400),
+        ("/acme/message:send?tenant=acme", "", 200),
+    ] {
+        let mut params = message("hello");
+        params["tenant"] = json!(tenant);
+        assert_eq!(server.post(path, &params).await.status, status, "{path}");
+    }
     let mut params = message("hello");
     params["tenant"] = json!("acme");
     assert_eq!(server.post("/acme/message:send", &params).await.status, 200);
