@@ -13,6 +13,7 @@
 //! | say who may call | `auth`: signed tokens; `server::Authenticator` for anything else |
 //! | work below all that | [`jsonrpc`], [`sse`], [`card`], [`version`]: pure, without I/O |
 //! | speak to clients of other versions | [`dialect`] |
+//! | try a server from outside, without a model | `conformance`: an agent that plays the scenario a message names |
 //! | see what a coding agent is doing | [`activity`]: our extension for text, thoughts and tools as they come |
 //!
 //! # An object
@@ -121,6 +122,8 @@ pub mod card;
 #[cfg(feature = "client")]
 pub mod client;
 pub mod clock;
+#[cfg(feature = "conformance")]
+pub mod conformance;
 pub mod dialect;
 pub mod error;
 pub mod jsonrpc;

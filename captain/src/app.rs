@@ -203,6 +203,13 @@ fn private_dir(path: PathBuf) -> Result<PathBuf, StateError> {
         .map_err(|source| StateError::CreateDir { path, source })
 }
 
+/// Makes a folder, and keeps others from using it while the file is open.
+pub(crate) fn lock_folder(path: &Path) -> Result<(PathBuf, File), StartError> {
+    let folder = private_dir(path.to_owned())?;
+    let lock = lock(&folder)?;
+    Ok((folder, lock))
+}
+
 /// A lock of the kernel's: it goes with the process, however that ends.
 fn lock(dir: &Path) -> Result<File, StartError> {
     let failed = |source| StartError::Lock {

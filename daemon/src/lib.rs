@@ -3,6 +3,7 @@
 //! is; each binary wires these parts in its own `app`.
 
 pub mod cli;
+pub mod conformance;
 pub mod exit;
 pub mod lifecycle;
 pub mod listen;

@@ -125,18 +125,22 @@ fn card(identity: &Identity) -> AgentCard {
         ..AgentCard::default()
     };
     if identity.authentication {
-        let scheme = HTTPAuthSecurityScheme {
-            scheme: "Bearer".to_owned(),
-            bearer_format: "JWT".to_owned(),
-            description:
-                "A JSON Web Token signed with Ed25519 for the audience \"worker:<agent_id>\"."
-                    .to_owned(),
-        };
-        card.security_schemes
-            .insert("bearer".to_owned(), SecurityScheme::HttpAuth(scheme));
-        let schemes = [("bearer".to_owned(), StringList::default())].into();
-        card.security_requirements
-            .push(SecurityRequirement { schemes });
+        require_token(&mut card);
     }
     card
+}
+
+/// Says in the card that calls carry a token.
+pub(crate) fn require_token(card: &mut AgentCard) {
+    let scheme = HTTPAuthSecurityScheme {
+        scheme: "Bearer".to_owned(),
+        bearer_format: "JWT".to_owned(),
+        description: "A JSON Web Token signed with Ed25519 for the audience \"worker:<agent_id>\"."
+            .to_owned(),
+    };
+    card.security_schemes
+        .insert("bearer".to_owned(), SecurityScheme::HttpAuth(scheme));
+    let schemes = [("bearer".to_owned(), StringList::default())].into();
+    card.security_requirements
+        .push(SecurityRequirement { schemes });
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
+use daemon::conformance::ConformanceArgs;
 use daemon::telemetry::LogArgs;
 use secrecy::SecretString;
 use url::Url;
@@ -120,6 +121,8 @@ Example:
 pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) config: ConfigArgs,
+    #[command(flatten)]
+    pub(crate) conformance: ConformanceArgs,
 }
 
 /// What is to be done.

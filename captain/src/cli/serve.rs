@@ -3,7 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use a2a_proto::conformance::Profile;
+use a2a_proto::types::AgentCard;
 use daemon::cli::Failure;
+use daemon::conformance::{self, ConformanceOptions};
 use daemon::exit::Exit;
 use daemon::lifecycle::Lifecycle;
 use daemon::telemetry;
@@ -25,9 +28,31 @@ pub(crate) async fn serve(cli: &Cli, args: &ServeArgs) -> Result<Exit, Failure> 
     let config = Config::load(&args.config)
         .map_err(StartError::from)
         .map_err(failure)?;
+    if let Some(profile) = args.conformance.conformance {
+        return conform(&config, profile).await;
+    }
     let lifecycle = Lifecycle::new();
     let _captain = start(&config, config.listen, &lifecycle).await?;
     stopped(&lifecycle).await
+}
+
+/// Serves the agent that conformance kits ask for: without workers, jobs or a token.
+async fn conform(config: &Config, profile: Profile) -> Result<Exit, Failure> {
+    let locked = config.state_dir.as_deref().map(app::lock_folder);
+    let locked = locked.transpose().map_err(failure)?;
+    conformance::serve(ConformanceOptions {
+        profile,
+        card: AgentCard {
+            name: "captain".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..AgentCard::default()
+        },
+        listen: config.listen,
+        public_url: None,
+        auth: None,
+        state_dir: locked.as_ref().map(|(folder, _)| folder.clone()),
+    })
+    .await
 }
 
 /// A captain inside this process.

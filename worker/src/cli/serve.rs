@@ -6,15 +6,18 @@
 use std::ffi::OsString;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use a2a_proto::auth::{Jwks, JwtVerifier};
 use a2a_proto::clock::{Clock, SystemClock};
+use a2a_proto::conformance::Profile;
 use a2a_proto::server::{AnyCaller, Authenticator};
+use a2a_proto::types::AgentCard;
 use clap::{Args, ValueEnum};
 use daemon::cli::Failure;
+use daemon::conformance::{self, ConformanceArgs, ConformanceOptions};
 use daemon::exit::Exit;
 use daemon::listen::{self, Authentication, ListenError};
 
@@ -25,6 +28,9 @@ use crate::state::{StateDir, StateDirError};
 
 /// The port where neither the command line nor the card names one.
 const DEFAULT_PORT: u16 = 8080;
+
+/// The `agent_id` of a worker without a card.
+const CONFORMANCE: &str = "conformance";
 
 /// Which driver speaks with the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -39,8 +45,15 @@ pub(crate) enum DriverName {
 #[derive(Debug, Args)]
 pub(super) struct Serve {
     /// The agent ID card, JSON or TOML
-    #[arg(long, value_name = "FILE")]
-    card: PathBuf,
+    #[arg(
+        long,
+        value_name = "FILE",
+        required_unless_present = "conformance",
+        conflicts_with = "conformance"
+    )]
+    card: Option<PathBuf>,
+    #[command(flatten)]
+    conformance: ConformanceArgs,
     /// Where to listen; default 127.0.0.1 and the card's a2a_port, else 8080
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -75,18 +88,23 @@ pub(super) struct Serve {
 
 impl Serve {
     pub(super) fn run(self) -> Result<Exit, Failure> {
-        let card = AgentIdCard::read(&self.card).map_err(|problems| bad_card(&problems))?;
+        if let Some(profile) = self.conformance.conformance {
+            return self.conform(profile);
+        }
+        // The command line makes sure that there is one of the two.
+        let file = self.card.clone().unwrap_or_default();
+        let card = AgentIdCard::read(&file).map_err(|problems| bad_card(&problems))?;
         let options = CheckOptions {
             workspace_root: self.workspace_root.clone(),
             needs_model: self.driver == DriverName::Acp && card.agent.command.is_empty(),
         };
         check(&card, &options).map_err(|problems| {
             bad_card(&CardProblems {
-                file: Some(self.card.clone()),
+                file: Some(file),
                 ..problems
             })
         })?;
-        let address = self.address(&card);
+        let address = self.address(card.a2a_port);
         let authentication = if self.no_auth {
             Authentication::Off
         } else {
@@ -109,16 +127,11 @@ impl Serve {
             .map_err(StateDirError::into_failure)?;
         let lock = state.lock().map_err(StateDirError::into_failure)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let auth = self.authenticator(&card, &state, Arc::clone(&clock))?;
+        let auth = self.authenticator(&card.agent_id, &state, Arc::clone(&clock))?;
         app::make_workspace(&card.workspace)?;
 
         let log = app::open_log(&state)?;
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            // The supervisor moves bytes; more threads would only cost memory.
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .map_err(|error| Failure::from_error(Exit::Internal, &error))?;
+        let runtime = runtime()?;
         let exit = runtime.block_on(async {
             let sandbox = probe.finish()?;
             let listener = listen::bind(address, authentication)
@@ -150,15 +163,56 @@ impl Serve {
         exit
     }
 
-    fn address(&self, card: &AgentIdCard) -> SocketAddr {
-        let default =
-            || SocketAddr::from((Ipv4Addr::LOCALHOST, card.a2a_port.unwrap_or(DEFAULT_PORT)));
+    /// Serves the agent that conformance kits ask for. With `--trust`, callers need tokens for `worker:conformance`.
+    fn conform(&self, profile: Profile) -> Result<Exit, Failure> {
+        let locked = self
+            .state_dir
+            .as_deref()
+            .map(|given| {
+                let state = StateDir::of(CONFORMANCE, Some(given))?;
+                let lock = state.lock()?;
+                Ok((state, lock))
+            })
+            .transpose()
+            .map_err(StateDirError::into_failure)?;
+        let mut card = AgentCard {
+            name: "worker".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ..AgentCard::default()
+        };
+        let auth = match &self.trust {
+            Some(file) => {
+                crate::agent::require_token(&mut card);
+                Some(verifier(
+                    &trusted(file)?,
+                    CONFORMANCE,
+                    Arc::new(SystemClock),
+                ))
+            }
+            None => None,
+        };
+        let options = ConformanceOptions {
+            profile,
+            card,
+            listen: self.address(None),
+            public_url: self.public_url.as_ref().map(without_slash),
+            auth,
+            state_dir: locked.as_ref().map(|(state, _)| state.path().to_owned()),
+        };
+        let runtime = runtime()?;
+        let exit = runtime.block_on(conformance::serve(options));
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        exit
+    }
+
+    fn address(&self, card: Option<u16>) -> SocketAddr {
+        let default = || SocketAddr::from((Ipv4Addr::LOCALHOST, card.unwrap_or(DEFAULT_PORT)));
         self.listen.unwrap_or_else(default)
     }
 
     fn url(&self, bound: SocketAddr) -> String {
         match &self.public_url {
-            Some(url) => url.as_str().trim_end_matches('/').to_owned(),
+            Some(url) => without_slash(url),
             // Nobody can call an unspecified address; from here the loopback one leads to the same place.
             None if bound.ip().is_unspecified() => format!("http://127.0.0.1:{}", bound.port()),
             None => format!("http://{bound}"),
@@ -167,7 +221,7 @@ impl Serve {
 
     fn authenticator(
         &self,
-        card: &AgentIdCard,
+        agent_id: &str,
         state: &StateDir,
         clock: Arc<dyn Clock>,
     ) -> Result<Arc<dyn Authenticator>, Failure> {
@@ -175,30 +229,45 @@ impl Serve {
             return Ok(Arc::new(AnyCaller));
         }
         let keys: Jwks = match &self.trust {
-            Some(file) => {
-                let wrong = |why: String| {
-                    Failure::new(
-                        Exit::BadInput,
-                        format!("cannot use the trusted keys {}: {why}", file.display()),
-                    )
-                    .with_hint("give --trust a JWK set such as the captain writes")
-                };
-                let text = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
-                let keys: Jwks =
-                    serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
-                if keys.keys.is_empty() {
-                    return Err(wrong("it holds no key".to_owned()));
-                }
-                keys
-            }
+            Some(file) => trusted(file)?,
             None => state.signer().map_err(StateDirError::into_failure)?.jwks(),
         };
-        Ok(Arc::new(JwtVerifier::new(
-            &keys,
-            format!("worker:{}", card.agent_id),
-            clock,
-        )))
+        Ok(verifier(&keys, agent_id, clock))
     }
+}
+
+/// The keys of `--trust`.
+fn trusted(file: &Path) -> Result<Jwks, Failure> {
+    let wrong = |why: String| {
+        Failure::new(
+            Exit::BadInput,
+            format!("cannot use the trusted keys {}: {why}", file.display()),
+        )
+        .with_hint("give --trust a JWK set such as the captain writes")
+    };
+    let text = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+    let keys: Jwks = serde_json::from_slice(&text).map_err(|error| wrong(error.to_string()))?;
+    if keys.keys.is_empty() {
+        return Err(wrong("it holds no key".to_owned()));
+    }
+    Ok(keys)
+}
+
+fn verifier(keys: &Jwks, agent_id: &str, clock: Arc<dyn Clock>) -> Arc<dyn Authenticator> {
+    Arc::new(JwtVerifier::new(keys, format!("worker:{agent_id}"), clock))
+}
+
+fn without_slash(url: &url::Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        // The supervisor moves bytes; more threads would only cost memory.
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::from_error(Exit::Internal, &error))
 }
 
 pub(super) fn bad_card(problems: &CardProblems) -> Failure {
