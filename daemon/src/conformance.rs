@@ -8,11 +8,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use a2a_proto::card;
 use a2a_proto::clock::SystemClock;
 use a2a_proto::conformance::{Conformance, Profile};
 use a2a_proto::log::{LogError, SqliteLog};
 use a2a_proto::server::{AnyCaller, Authenticator, Server, ServerOptions, UpdateError};
-use a2a_proto::types::{AgentCard, AgentInterface, Part, TaskState};
+use a2a_proto::types::{AgentCard, Part, TaskState};
 use clap::Args;
 use tempfile::TempDir;
 
@@ -26,6 +27,8 @@ use crate::tasks::TaskKind;
 
 /// Connections at once. Kits open many and close few.
 const MAX_CONNECTIONS: usize = 1024;
+/// Whether gRPC is among the bindings.
+const GRPC: bool = false;
 /// How long parts may take to end. Nothing here holds anything that takes longer.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -90,7 +93,7 @@ pub async fn serve(options: ConformanceOptions) -> Result<Exit, Failure> {
     let lifecycle = Lifecycle::new();
     let tracker = lifecycle.tasks().tracker().clone();
     let card = AgentCard {
-        supported_interfaces: interfaces(&url),
+        supported_interfaces: card::interfaces(&url, GRPC),
         ..options.card
     };
     let server_options = ServerOptions {
@@ -134,17 +137,6 @@ pub async fn serve(options: ConformanceOptions) -> Result<Exit, Failure> {
     drop(server);
     drop(temporary);
     Ok(exit)
-}
-
-fn interfaces(url: &str) -> Vec<AgentInterface> {
-    ["JSONRPC", "HTTP+JSON"]
-        .map(|binding| AgentInterface {
-            url: url.to_owned(),
-            protocol_binding: binding.to_owned(),
-            protocol_version: "1.0".to_owned(),
-            ..AgentInterface::default()
-        })
-        .to_vec()
 }
 
 /// An address for "everywhere" is not one to connect to.

@@ -51,7 +51,11 @@ impl Agent for Conformance {
     }
 
     async fn accept(&self, incoming: &Incoming) -> Result<Acceptance, A2aError> {
-        match scenario::of(&incoming.message, incoming.task.is_some()) {
+        match scenario::of(
+            incoming.protocol,
+            &incoming.message,
+            incoming.task.is_some(),
+        ) {
             Scenario::Reply(text) => {
                 let reply = Message::agent(String::new(), vec![Part::text(text)]);
                 Ok(Acceptance::Reply(Box::new(reply)))
@@ -61,7 +65,7 @@ impl Agent for Conformance {
     }
 
     async fn execute(&self, turn: Turn, updates: Updates) -> Result<(), AgentError> {
-        match scenario::of(&turn.message, turn.follow_up) {
+        match scenario::of(turn.protocol, &turn.message, turn.follow_up) {
             // Was answered without a task.
             Scenario::Reply(_) => Ok(()),
             Scenario::Steps(steps) => play::play(steps, &turn.cancelled, &updates).await,

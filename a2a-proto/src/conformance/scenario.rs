@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::types::{Artifact, Message, Part, TaskState};
+use crate::version::ProtocolVersion;
 
 /// How long the resubscribe scenario stays WORKING: long enough for a client to leave and come back.
 const RESUBSCRIBE: Duration = Duration::from_secs(5);
@@ -12,6 +13,8 @@ const RESUBSCRIBE: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_secs(5);
 /// How long a task that is to be canceled waits for it. It ends by itself, so that forgotten ones do not pile up.
 const UNTIL_CANCELED: Duration = Duration::from_secs(120);
+/// How long a task of 0.3 works: it can be followed and canceled meanwhile.
+const WORK_0_3: Duration = Duration::from_secs(3);
 /// Between the chunks of a slow artifact, so that they arrive one by one.
 const CHUNK: Duration = Duration::from_millis(50);
 
@@ -95,7 +98,10 @@ const TABLE: &[(&str, Behaviour)] = &[
 ];
 
 /// What becomes of `message`; `follow_up` when it goes on with a task.
-pub(super) fn of(message: &Message, follow_up: bool) -> Scenario {
+pub(super) fn of(protocol: ProtocolVersion, message: &Message, follow_up: bool) -> Scenario {
+    if protocol == ProtocolVersion::V0_3 {
+        return of_0_3(message);
+    }
     if let Some(behaviour) = longest(&message.message_id) {
         return act(behaviour);
     }
@@ -106,6 +112,23 @@ pub(super) fn of(message: &Message, follow_up: bool) -> Scenario {
         Some(behaviour) => act(behaviour),
         None => act(Behaviour::Complete),
     }
+}
+
+/// The kit of 0.3 has no scenarios: every task must stay open for more messages.
+fn of_0_3(message: &Message) -> Scenario {
+    let working = Step::Status(TaskState::Working, Some("Working"));
+    if message
+        .message_id
+        .starts_with("test-resubscribe-message-id")
+    {
+        return Scenario::Steps(vec![
+            working,
+            Step::Pause(UNTIL_CANCELED),
+            Step::Status(TaskState::Completed, Some("Done")),
+        ]);
+    }
+    let ask = Step::Status(TaskState::InputRequired, Some("What next?"));
+    Scenario::Steps(vec![working, Step::Pause(WORK_0_3), ask])
 }
 
 fn longest(text: &str) -> Option<Behaviour> {

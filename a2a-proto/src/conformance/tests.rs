@@ -11,9 +11,14 @@ use crate::clock::{ManualClock, SequentialIds};
 use crate::log::{MemoryLog, NewTask, TaskLog as _};
 use crate::server::{Agent as _, Caller, Updates};
 use crate::types::{AgentCard, Message, Part, StreamResponse, Task, TaskState, TaskStatus};
+use crate::version::ProtocolVersion;
 
 fn steps(id: &str, text: &str, follow_up: bool) -> Vec<Step> {
-    match of(&Message::user(id, vec![Part::text(text)]), follow_up) {
+    match of(
+        ProtocolVersion::V1_0,
+        &Message::user(id, vec![Part::text(text)]),
+        follow_up,
+    ) {
         Scenario::Steps(steps) => steps,
         Scenario::Reply(text) => panic!("a direct reply: {text}"),
     }
@@ -90,6 +95,7 @@ fn the_id_goes_before_the_text_and_anything_else_completes() {
     assert_eq!(last_state("m-1", "", false), TaskState::Completed);
     assert_eq!(
         of(
+            ProtocolVersion::V1_0,
             &Message::user("m", vec![Part::data(1), Part::text("tck-message-response")]),
             false
         ),
@@ -119,6 +125,31 @@ fn a_question_named_by_its_text_is_asked_once_and_one_named_by_its_id_again() {
         last_state("tck-input-required-1", "x", true),
         TaskState::InputRequired
     );
+}
+
+#[test]
+fn a_task_of_0_3_stays_open_whatever_its_message_names() {
+    for id in [
+        "tck-complete-task-1",
+        "m-1",
+        "test-resubscribe-message-id-1",
+    ] {
+        let message = Message::user(id, vec![Part::text("tck-message-response")]);
+        let Scenario::Steps(steps) = of(ProtocolVersion::V0_3, &message, true) else {
+            panic!("{id}: a direct reply");
+        };
+        let [
+            Step::Status(TaskState::Working, _),
+            Step::Pause(time),
+            Step::Status(last, _),
+        ] = &steps[..]
+        else {
+            panic!("{id}: {steps:?}");
+        };
+        let resubscribe = id.starts_with("test-");
+        assert_eq!(*last == TaskState::InputRequired, !resubscribe, "{id}");
+        assert_eq!(*time > Duration::from_secs(60), resubscribe, "{id}");
+    }
 }
 
 #[test]
