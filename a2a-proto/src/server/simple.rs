@@ -16,10 +16,11 @@ use super::stream::{self, Render};
 use super::view::SentView;
 use super::{Agent, Caller, Inner, rest};
 use crate::dialect::simple::{self, Form, ReceivedSend, SimpleStream};
+use crate::dialect::v01;
 use crate::error::{A2aError, ErrorMap};
 use crate::log::{Alias, LogTask, LoggedEvent, TaskLog};
 use crate::sse::{Frames, last_event_id};
-use crate::types::{Message, StreamResponse, SubscribeToTaskRequest, Task, TaskState, TaskStatus};
+use crate::types::{StreamResponse, SubscribeToTaskRequest};
 use crate::version::{self, ProtocolVersion};
 
 const EVENT_STREAM: &str = "text/event-stream";
@@ -95,9 +96,9 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let task = match self.send(send).await? {
             SentView::Task(view) => view.to_task(),
             // This dialect knows tasks only.
-            SentView::Message(reply) => reply_as_task(reply),
+            SentView::Message(reply) => v01::reply_as_task(reply),
         };
-        rest::respond(parts, &simple::task(&task, &client_id))
+        rest::respond(parts, &v01::task(&task, &client_id))
     }
 
     /// `GET /tasks/{id}`: 1.0, unless the client names no version and the task was made in the simple dialect.
@@ -153,7 +154,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 let stream = SimpleStream::new(alias.id, Form::from_word(&alias.form));
                 return self.simple_stream(&caller, task.id(), stream, after).await;
             }
-            rest::respond(parts, &simple::task(&task.snapshot().task, &alias.id))
+            rest::respond(parts, &v01::task(&task.snapshot().task, &alias.id))
         };
         answer
             .await
@@ -224,18 +225,6 @@ async fn skip(task: &LogTask, after: u64, stream: &mut SimpleStream) -> Result<(
         seen = events.last().map_or(after, |event| event.seq);
     }
     Ok(())
-}
-
-fn reply_as_task(reply: Message) -> Task {
-    Task {
-        context_id: reply.context_id.clone(),
-        status: TaskStatus {
-            state: TaskState::Completed,
-            message: Some(reply),
-            timestamp: None,
-        },
-        ..Task::default()
-    }
 }
 
 /// Frames named `task.status`, `task.message` and `task.artifact`.

@@ -14,7 +14,7 @@ pub(crate) mod protojson;
 mod push;
 mod query;
 mod request;
-mod scalar;
+pub(crate) mod scalar;
 mod security;
 mod state;
 mod task;

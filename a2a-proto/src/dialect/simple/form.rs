@@ -1,7 +1,7 @@
 //! The two forms in which the dialect's events are told. Which one a client means shows in its request, so that nobody
 //! has to choose.
 
-use super::objects::SimplePart;
+use crate::dialect::v01::Part;
 
 /// How the `data:` of a frame is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Form {
 
 impl Form {
     /// The form of a request: in v0.1 a part says its `type`, in short the content tells.
-    pub(super) fn of(parts: &[SimplePart]) -> Self {
+    pub(super) fn of(parts: &[Part]) -> Self {
         if parts.iter().all(|part| part.kind.is_empty()) {
             Self::Short
         } else {

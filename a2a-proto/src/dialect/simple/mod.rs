@@ -20,22 +20,18 @@
 //!
 //! `GET /tasks/{id}` is a v0.1 task as JSON, and as a stream has the form of the request that made the task.
 //!
-//! `objects` has the objects, `convert` the way to and from the canonical ones, `stream` which event becomes which frames,
-//! `short` and `v01` what is in them.
+//! `receive` reads requests, `stream` says which event becomes which frames, `short` and `long` what is in them. The objects
+//! and their conversions are those of [v0.1](super::v01).
 
-mod convert;
 mod form;
-mod objects;
+mod long;
+mod receive;
 mod short;
 mod stream;
-mod v01;
 
 #[cfg(test)]
 mod tests;
 
-pub use convert::{ReceivedSend, read_send, task};
 pub use form::Form;
-pub use objects::{
-    FileContent, SendParams, SimpleArtifact, SimpleMessage, SimplePart, SimpleStatus, SimpleTask,
-};
+pub use receive::{ReceivedSend, read_send};
 pub use stream::{SimpleFrame, SimpleStream};

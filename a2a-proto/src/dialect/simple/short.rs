@@ -5,8 +5,9 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 
-use super::convert::{artifact_out, message_out, parts_out, role_out, state_out};
-use super::objects::{SimpleArtifact, SimpleMessage, SimplePart};
+use crate::dialect::v01;
+use crate::dialect::v01::convert::{artifact_out, message_out, parts_out};
+use crate::dialect::words::{role_out, state_out};
 use crate::types::protojson::WriteField;
 use crate::types::{Artifact, Message, Metadata, PartContent, TaskState, TaskStatus};
 
@@ -18,7 +19,7 @@ pub(super) struct StatusData<'a> {
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "timestamp")]
     timestamp: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<SimpleMessage>,
+    message: Option<v01::Message>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -29,7 +30,7 @@ pub(super) struct StatusData<'a> {
 pub(super) struct MessageData<'a> {
     id: &'a str,
     role: &'static str,
-    parts: Vec<SimplePart>,
+    parts: Vec<v01::Part>,
     #[serde(skip_serializing_if = "Option::is_none")]
     metadata: Option<&'a Metadata>,
 }
@@ -50,7 +51,7 @@ pub(super) struct ArtifactData<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     url: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    artifact: Option<SimpleArtifact>,
+    artifact: Option<v01::Artifact>,
 }
 
 fn timestamp<S: Serializer>(time: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -5,9 +5,9 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use super::convert::{artifact_out, message_out, status_out};
-use super::{Form, short, v01};
+use super::{Form, long, short};
 use crate::activity::Activity;
+use crate::dialect::v01::convert::{artifact_out, message_out, status_out};
 use crate::types::{Artifact, Message, Metadata, StreamResponse, TaskState, TaskStatus};
 
 /// One frame: the `event:` field and the JSON for the `data:` field.
@@ -133,7 +133,7 @@ impl SimpleStream {
                 let r#final = ended;
                 frame(
                     "task.status",
-                    &v01::StatusData {
+                    &long::StatusData {
                         id,
                         status,
                         r#final,
@@ -152,7 +152,7 @@ impl SimpleStream {
             }
             Form::V01 => {
                 let message = message_out(message);
-                let data = v01::MessageData {
+                let data = long::MessageData {
                     id,
                     message,
                     metadata,
@@ -173,7 +173,7 @@ impl SimpleStream {
             }
             Form::V01 => {
                 let artifact = artifact_out(artifact, index, append, last_chunk);
-                frame("task.artifact", &v01::ArtifactData { id, artifact })
+                frame("task.artifact", &long::ArtifactData { id, artifact })
             }
         }
     }

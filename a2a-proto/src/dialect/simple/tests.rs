@@ -132,7 +132,7 @@ fn bad_requests_name_every_bad_field() {
         (r#"{"id":5}"#, "id: expected a string, found integer"),
         (
             r#"{"id":"t","message":{"role":"boss","parts":[{"type":"x"},{"text":"a","data":{}}]}}"#,
-            "message.role: must be user or agent; message.parts[0]: type must be text, file or data; message.parts[1]: exactly one",
+            "message.role: must be user or agent; message.parts[0]: a part is a text, a file or data; message.parts[1]: exactly one",
         ),
         (
             r#"{"id":"t","message":{"parts":[{"file":{}}]}}"#,
@@ -311,7 +311,7 @@ fn artifacts_keep_their_index_over_a_resume() {
     assert_eq!(data["index"], 1);
     assert_eq!(
         data["artifact"]["parts"][1],
-        json!({"type":"data","data":{"value":[1]}})
+        json!({"type":"data","data":{"value":[1]},"metadata":{"data_part_compat":true}})
     );
     assert_eq!(frames(&mut stream, &artifact(first, true))[0].1["index"], 0);
 }
@@ -332,7 +332,7 @@ fn a_stored_task_has_the_shape_of_v0_1() {
         history: vec![Message::user("m", vec![Part::text("go")])],
         metadata: None,
     };
-    let json = serde_json::to_value(task(&canonical, "task-123")).unwrap();
+    let json = serde_json::to_value(crate::dialect::v01::task(&canonical, "task-123")).unwrap();
     assert_eq!(
         json,
         json!({"id":"task-123","sessionId":"c","history":[{"role":"user","parts":[{"type":"text","text":"go"}]}],

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
 use super::{Random, Sample};
-use crate::dialect::simple;
+use crate::dialect::{v01, v03};
 use crate::types::*;
 
 /// Fields that hold free-form JSON or maps with free keys: their inside keeps its spelling.
@@ -19,6 +19,7 @@ const FREE: &[&str] = &[
     "header",
     "data",
     "schemes",
+    "security",
     "securitySchemes",
     "security_schemes",
     "scopes",
@@ -125,8 +126,19 @@ macro_rules! every_object {
             OAuth2SecurityScheme, OpenIdConnectSecurityScheme, MutualTlsSecurityScheme,
             OAuthFlows, AuthorizationCodeOAuthFlow, ClientCredentialsOAuthFlow, ImplicitOAuthFlow,
             PasswordOAuthFlow, DeviceCodeOAuthFlow,
-            simple::SendParams, simple::SimpleMessage, simple::SimplePart, simple::FileContent,
-            simple::SimpleStatus, simple::SimpleArtifact, simple::SimpleTask,
+            v03::Part, v03::Message, v03::Artifact, v03::TaskStatus, v03::Task, v03::TaskStatusUpdateEvent,
+            v03::TaskArtifactUpdateEvent, v03::MessageSendConfiguration, v03::MessageSendParams, v03::TaskParams,
+            v03::PushNotificationConfigParams, v03::TaskPushNotificationConfig, v03::AgentCard, v03::AgentSkill,
+            v03::AgentCapabilities, v03::AgentInterface, v03::SecurityScheme, v03::OAuthFlows,
+            v03::rest::Part, v03::rest::FilePart, v03::rest::DataPart, v03::rest::Message, v03::rest::Artifact,
+            v03::rest::TaskStatus, v03::rest::Task, v03::rest::TaskStatusUpdateEvent,
+            v03::rest::TaskArtifactUpdateEvent, v03::rest::SendMessageResponse, v03::rest::StreamResponse,
+            v03::rest::SendMessageConfiguration, v03::rest::SendMessageRequest,
+            v03::rest::TaskPushNotificationConfig, v03::rest::CreateTaskPushNotificationConfigRequest,
+            v03::rest::ListTaskPushNotificationConfigResponse, v03::rest::ListTasksResponse,
+            v01::SendParams, v01::TaskParams, v01::TaskPushNotificationConfig, v01::Message, v01::Part,
+            v01::FileContent, v01::PushNotificationConfig, v01::PushNotificationAuthenticationInfo, v01::TaskStatus,
+            v01::Artifact, v01::Task, v01::TaskStatusUpdateEvent, v01::TaskArtifactUpdateEvent,
         )
     };
     (survives: $($Name:ty),+ $(,)?) => { |seed: u64| { $( survives::<$Name>(seed); )+ } };

@@ -2,20 +2,20 @@
 
 use serde::Serialize;
 
-use super::objects::{SimpleArtifact, SimpleMessage, SimpleStatus};
+use crate::dialect::v01::{Artifact, Message, TaskStatus};
 use crate::types::Metadata;
 
 #[derive(Serialize)]
 pub(super) struct StatusData<'a> {
     pub(super) id: &'a str,
-    pub(super) status: SimpleStatus,
+    pub(super) status: TaskStatus,
     pub(super) r#final: bool,
 }
 
 #[derive(Serialize)]
 pub(super) struct MessageData<'a> {
     pub(super) id: &'a str,
-    pub(super) message: SimpleMessage,
+    pub(super) message: Message,
     /// Of the event.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) metadata: Option<&'a Metadata>,
@@ -24,5 +24,5 @@ pub(super) struct MessageData<'a> {
 #[derive(Serialize)]
 pub(super) struct ArtifactData<'a> {
     pub(super) id: &'a str,
-    pub(super) artifact: SimpleArtifact,
+    pub(super) artifact: Artifact,
 }
