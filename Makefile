@@ -39,6 +39,18 @@ bench: ## Measure whole processes, and streams against a bare handler
 	$(CARGO) run --release --locked --quiet --package e2e --bin bench
 	$(CARGO) bench --locked --package a2a-proto --bench stream
 
+# How long each target is fuzzed.
+SECONDS_EACH ?= 60
+
+.PHONY: fuzz
+fuzz: ## Look for inputs that break a parser; SECONDS_EACH=600 for longer
+	@deploy/setup.sh --fuzz
+	for target in json sse rpc card; do \
+		mkdir -p target/fuzz-corpus/$$target; \
+		$(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none --features engine $$target \
+			target/fuzz-corpus/$$target tests/fuzz/corpus/$$target -- -max_total_time=$(SECONDS_EACH) -max_len=4096; \
+	done
+
 .PHONY: build
 build: ## Build the programs, optimised
 	$(CARGO) build --release --locked --package captain --package worker

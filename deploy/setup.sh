@@ -3,6 +3,7 @@
 #
 #   deploy/setup.sh          what a worker needs: bubblewrap, git, python3 (system packages) and opencode (.opencode/)
 #   deploy/setup.sh --test   also what `make test` needs: cargo-nextest and cargo-deny (.tools/)
+#   deploy/setup.sh --fuzz   what `make fuzz` needs: cargo-fuzz (.tools/), built from its source
 #
 # Does nothing, in well under a second, when all is there. Touches only system packages, .opencode/ and .tools/.
 set -eu
@@ -10,6 +11,7 @@ set -eu
 OPENCODE=1.18.33
 NEXTEST=0.9.148
 DENY=0.20.2
+FUZZ=0.13.2
 
 cd "$(dirname "$0")/.."
 say() { printf 'setup: %s\n' "$*" >&2; }
@@ -80,13 +82,24 @@ install_tools() {
     echo "$NEXTEST $DENY" > .tools/versions
 }
 
+install_fuzz() {
+    have c++ || install_packages build-essential
+    say "building cargo-fuzz $FUZZ into .tools/"
+    cargo install cargo-fuzz --version "$FUZZ" --locked --quiet --root .tools >&2 ||
+        die "cargo could not install cargo-fuzz: is the package registry reachable?"
+}
+
+have cargo || die "there is no Rust toolchain: install rustup, then run this again"
 case "${1:-}" in
     '') tests=no ;;
     --test) tests=yes ;;
-    *) say "unknown argument $1: use --test or nothing"; exit 2 ;;
+    --fuzz)
+        [ "$(.tools/bin/cargo-fuzz --version 2>/dev/null)" = "cargo-fuzz $FUZZ" ] || install_fuzz
+        exit 0
+        ;;
+    *) say "unknown argument $1: use --test, --fuzz or nothing"; exit 2 ;;
 esac
 
-have cargo || die "there is no Rust toolchain: install rustup, then run this again"
 agent=$(agent_package)
 packages=$(missing_packages "$agent" "$tests")
 # shellcheck disable=SC2086 # one word per package
