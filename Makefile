@@ -37,6 +37,7 @@ lint: setup-test ## Check format, lints, dependencies
 bench: ## Measure whole processes, and streams against a bare handler
 	$(CARGO) build --release --locked --package captain --package worker --package e2e --bins
 	$(CARGO) run --release --locked --quiet --package e2e --bin bench
+	$(CARGO) run --release --locked --quiet --package e2e --bin subscribers
 	$(CARGO) bench --locked --package a2a-proto --bench stream
 
 # How long each target is fuzzed.

@@ -16,12 +16,8 @@ pub use sse::sse;
 pub type Property = fn(&[u8]);
 
 /// Every property by the name of its target and its corpus folder.
-pub const TARGETS: &[(&str, Property)] = &[
-    ("json", json),
-    ("sse", sse),
-    ("rpc", rpc),
-    ("card", card),
-];
+pub const TARGETS: &[(&str, Property)] =
+    &[("json", json), ("sse", sse), ("rpc", rpc), ("card", card)];
 
 /// The first byte, which chooses, and the rest, which is the input.
 fn choice(data: &[u8]) -> Option<(u8, &[u8])> {
