@@ -84,7 +84,7 @@ impl Agent for Worker {
 
     async fn cancel(&self, target: &CancelTarget) -> Result<(), AgentError> {
         self.sessions
-            .cancel(&target.task_id, &target.context_id)
+            .cancel(&target.task_id, &target.context_id, &target.caller)
             .await;
         Ok(())
     }

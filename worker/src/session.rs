@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 use a2a_proto::activity::TurnResult;
 use a2a_proto::clock::Clock;
-use a2a_proto::server::{AgentError, Turn, UpdateError, Updates};
+use a2a_proto::server::{AgentError, Caller, Turn, UpdateError, Updates};
 use a2a_proto::types::{Metadata, Part, PartContent, TaskState};
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
@@ -152,14 +152,14 @@ impl Sessions {
     }
 
     /// Stops the work on a task; returns when the agent and everything it started for it are gone.
-    pub(crate) async fn cancel(&self, task: &str, context: &str) {
+    pub(crate) async fn cancel(&self, task: &str, context: &str, caller: &Caller) {
         if let Some(run) = self.runs.find(task) {
             run.cancel.cancel();
             run.done.cancelled().await;
         } else if let Ok(mut pool) = self.pool.try_lock() {
             // The task waits for an answer, and its agent may have left something running. While another task has the
             // workspace, an idle agent stays until it has to make room.
-            pool.discard(context).await;
+            pool.discard(&conversation(caller, context)).await;
         }
     }
 
@@ -168,6 +168,12 @@ impl Sessions {
         self.options.stop.cancel();
         self.pool.lock().await.end_all().await;
     }
+}
+
+/// What the pool calls a conversation: a context is its caller's own, and one with the same id of somebody else is another.
+fn conversation(caller: &Caller, context: &str) -> String {
+    // The length keeps two pairs from looking the same.
+    format!("{}:{context}{}", context.len(), caller.owner())
 }
 
 /// Why a job ends early.
@@ -218,13 +224,14 @@ impl Job<'_> {
             .await
             .map_err(|error| fail("the workspace cannot be read", error))?;
 
+        let conversation = conversation(&self.turn.caller, &self.turn.task.context_id);
         let mut next = Some(text.clone());
         let mut last = None;
         while let Some(text) = next.take() {
             let obtained = tokio::select! {
                 // Dropping a start ends what has been started.
                 () = options.stop.cancelled() => return Err(stopped()),
-                obtained = pool.obtain(&self.turn.task.context_id, options.driver.as_ref()) => obtained,
+                obtained = pool.obtain(&conversation, options.driver.as_ref()) => obtained,
             };
             let session = obtained.map_err(|error| fail("the agent cannot be started", error))?;
             let cancelled = &self.turn.cancelled;
@@ -233,7 +240,7 @@ impl Job<'_> {
                     Ok(end) => end,
                     Err(failure) => {
                         // Nobody follows this agent any more.
-                        pool.discard(&self.turn.task.context_id).await;
+                        pool.discard(&conversation).await;
                         return Err(failure);
                     }
                 };
@@ -251,7 +258,7 @@ impl Job<'_> {
         }
         let Some(end) = last else { return Ok(()) };
         if !end.outcome.leaves_agent_usable() {
-            pool.discard(&self.turn.task.context_id).await;
+            pool.discard(&conversation).await;
         }
         self.finish(end, &text).await
     }

@@ -46,6 +46,17 @@ impl ListFilter {
             artifacts: false,
         }
     }
+
+    /// The first whole millisecond, since statuses have no finer times, that [`ListFilter::status_after`] lets through.
+    pub(super) fn after_millis(&self) -> Option<i64> {
+        self.status_after.map(|at| {
+            let millis = at.as_nanosecond().div_euclid(1_000_000);
+            let finer = at.as_nanosecond().rem_euclid(1_000_000) > 0;
+            i64::try_from(millis)
+                .unwrap_or(i64::MAX)
+                .saturating_add(finer.into())
+        })
+    }
 }
 
 /// One page.

@@ -240,8 +240,8 @@ fn matches(row: &Row, filter: &ListFilter) -> bool {
             .is_none_or(|context| **context == *row.meta.context_id)
         && filter.state.is_none_or(|state| state == row.state)
         && filter
-            .status_after
-            .is_none_or(|at| row.status_millis >= at.as_millisecond())
+            .after_millis()
+            .is_none_or(|millis| row.status_millis >= millis)
         && !(filter.unfinished && row.state.is_terminal())
 }
 

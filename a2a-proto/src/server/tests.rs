@@ -8,6 +8,7 @@ mod cards;
 mod conversation;
 mod garbage;
 mod http;
+mod lists;
 mod load;
 mod operations;
 #[cfg(feature = "sqlite")]

@@ -133,9 +133,14 @@ impl Worker {
 
     /// Sends a message and reads its whole stream.
     pub(crate) async fn stream(&self, message: Value) -> Vec<Value> {
+        self.stream_for("", message).await
+    }
+
+    /// The same on behalf of a tenant.
+    pub(crate) async fn stream_for(&self, tenant: &str, message: Value) -> Vec<Value> {
         let answer = self
             .request("POST", "/message:stream")
-            .json(&json!({ "message": message }))
+            .json(&json!({ "message": message, "tenant": tenant }))
             .send()
             .await
             .unwrap();

@@ -145,6 +145,10 @@ async fn follow_ups_in_a_context_continue_the_session_and_other_contexts_do_not(
     );
     let other = worker.stream(message("recall")).await;
     assert!(text(&other).starts_with("turn 1 "), "{}", text(&other));
+    // A context of the same name that belongs to another tenant is another one.
+    let foreign = follow_up("recall", "contextId", &context);
+    let foreign = worker.stream_for("acme", foreign).await;
+    assert!(text(&foreign).starts_with("turn 1 "), "{}", text(&foreign));
 }
 
 #[tokio::test]

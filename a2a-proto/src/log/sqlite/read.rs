@@ -141,8 +141,8 @@ pub(super) fn list(
     if let Some(state) = filter.state {
         one("state = ?", Value::Integer(code(state).into()));
     }
-    if let Some(at) = filter.status_after {
-        one("status_millis >= ?", Value::Integer(at.as_millisecond()));
+    if let Some(millis) = filter.after_millis() {
+        one("status_millis >= ?", Value::Integer(millis));
     }
     if filter.unfinished {
         let mut states = TERMINAL

@@ -92,7 +92,12 @@ fn overloaded() -> A2aError {
 /// What a failure of the log means to a client.
 pub(super) fn log_error(error: LogError) -> A2aError {
     match error {
-        LogError::NotFound { id } => A2aError::TaskNotFound { task_id: id },
+        LogError::NotFound { mut id } => {
+            // An id that nobody has can be of any length; enough of it is said to know it again.
+            const SHOWN: usize = 128;
+            id.truncate(id.floor_char_boundary(SHOWN));
+            A2aError::TaskNotFound { task_id: id }
+        }
         LogError::BeyondEnd { after, last } => A2aError::invalid_param(
             "Last-Event-ID",
             format!("there is no event {after} yet: the last one is {last}"),

@@ -79,14 +79,16 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         send: Send,
     ) -> Result<Feed, A2aError> {
         let permit = self.stream_permit()?;
+        let configuration = send.request.configuration.as_ref();
+        let history = configuration.and_then(|it| it.history_length);
         match self.begin(send).await? {
             Sent::Reply(message) => Ok(Feed {
                 first: First::Reply(Box::new(message)),
                 rest: None,
                 permit,
             }),
-            // A new task is its own first event.
-            Sent::Began { task, seq: 1, .. } => {
+            // A new task is its own first event, unless the client wants to see it otherwise.
+            Sent::Began { task, seq: 1, .. } if history.is_none() => {
                 let rest = Some(task.subscribe(0).map_err(log_error)?);
                 Ok(Feed {
                     first: First::Rest,
@@ -94,8 +96,18 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                     permit,
                 })
             }
-            Sent::Began { task, snapshot, .. } => {
+            Sent::Began {
+                task, mut snapshot, ..
+            } => {
                 let rest = Some(task.subscribe(snapshot.seq).map_err(log_error)?);
+                if history.is_some() {
+                    let view = TaskView {
+                        task: snapshot.task,
+                        history,
+                        artifacts: true,
+                    };
+                    snapshot.task = Arc::new(view.to_task());
+                }
                 Ok(Feed {
                     first: First::Snapshot(snapshot),
                     rest,
@@ -159,6 +171,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         if request.configuration.as_ref().is_some_and(push) {
             return Err(A2aError::PushNotificationNotSupported);
         }
+        check_size(&request.message)?;
         if self.options.validate_input_modes {
             check_input_modes(&self.card(), &request.message)
         } else {
@@ -343,15 +356,38 @@ fn ended(state: TaskState) -> A2aError {
     }
 }
 
+/// Refuses a message that would cost much more than its bytes: each part takes a few hundred bytes of memory however
+/// small it is, and ids are keys of indexes.
+fn check_size(message: &Message) -> Result<(), A2aError> {
+    /// Many more than people and programs send; a list of files is far below.
+    const MAX_PARTS: usize = 10_000;
+    /// Ids are names, not documents.
+    const MAX_ID_BYTES: usize = 1024;
+    if message.parts.len() > MAX_PARTS {
+        let text = format!("must not be more than {MAX_PARTS}");
+        return Err(A2aError::invalid_param("message.parts", text));
+    }
+    let ids = [
+        ("message.messageId", &message.message_id),
+        ("message.contextId", &message.context_id),
+        ("message.taskId", &message.task_id),
+    ];
+    match ids.iter().find(|(_, id)| id.len() > MAX_ID_BYTES) {
+        Some((field, _)) => {
+            let text = format!("must not be longer than {MAX_ID_BYTES} bytes");
+            Err(A2aError::invalid_param(*field, text))
+        }
+        None => Ok(()),
+    }
+}
+
 /// Refuses parts whose media type the card does not name. A part that does not say its type is taken for fitting.
 fn check_input_modes(card: &AgentCard, message: &Message) -> Result<(), A2aError> {
-    let fits = |media_type: &str| {
-        card.default_input_modes.is_empty()
-            || card
-                .default_input_modes
-                .iter()
-                .any(|mode| covers(mode, media_type))
-    };
+    // Which skill a message is for is the agent's to find out, so what one skill takes is taken.
+    let skills = card.skills.iter().flat_map(|skill| &skill.input_modes);
+    let modes: Vec<_> = card.default_input_modes.iter().chain(skills).collect();
+    let fits =
+        |media_type: &str| modes.is_empty() || modes.iter().any(|mode| covers(mode, media_type));
     let media_types =
         message
             .parts

@@ -104,6 +104,18 @@ pub(super) async fn list_filters<L: TaskLog>(
         &["b", "c"],
     )
     .await;
+    for (nanos, expect) in [(0, &["b", "c"][..]), (-1, &["b", "c"]), (1, &["b"])] {
+        let status_after = at(3).checked_add(jiff::SignedDuration::from_nanos(nanos));
+        let status_after = Some(status_after.unwrap());
+        check(
+            ListFilter {
+                status_after,
+                ..all.clone()
+            },
+            expect,
+        )
+        .await;
+    }
     check(
         ListFilter {
             unfinished: true,
