@@ -43,7 +43,7 @@ fn event(event: &mut types::StreamResponse) {
         types::StreamResponse::Message(it) => message(it),
         types::StreamResponse::StatusUpdate(it) => it.status.message.iter_mut().for_each(message),
         types::StreamResponse::ArtifactUpdate(it) => {
-            it.artifact.parts.iter_mut().for_each(make_sayable)
+            it.artifact.parts.iter_mut().for_each(make_sayable);
         }
     }
 }
