@@ -10,6 +10,7 @@
 //! | serve an agent | `server::Agent`, three methods; `server::Server` puts it behind every binding on one port |
 //! | keep tasks over a restart | `log::TaskLog`, in memory or in SQLite |
 //! | call an agent | `client::Client`: discovery, calls, streams that survive cut connections |
+//! | post events to where a client wants them | `push`: retries in order, over restarts, to no private address |
 //! | say who may call | `auth`: signed tokens; `server::Authenticator` for anything else |
 //! | work below all that | [`jsonrpc`], [`sse`], [`card`], [`version`]: pure, without I/O |
 //! | speak to clients of other versions | [`dialect`] |
@@ -129,6 +130,8 @@ pub mod error;
 pub mod jsonrpc;
 #[cfg(feature = "server")]
 pub mod log;
+#[cfg(feature = "server")]
+pub mod push;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod sse;

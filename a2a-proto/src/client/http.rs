@@ -1,6 +1,8 @@
 //! The one place that builds HTTP clients. They have time-outs, follow no redirect (a token must not travel to where it
 //! was not meant to go) and ignore the system's proxy settings.
 
+#[cfg(feature = "server")]
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -40,8 +42,14 @@ impl Default for HttpOptions {
 /// # Errors
 /// [`ClientError::Build`] when TLS cannot be set up.
 pub fn http_client(options: &HttpOptions) -> Result<reqwest::Client, ClientError> {
-    builder(options)?.build().or_else(|error| {
-        let client = builder(options)?.tls_certs_only([]).build();
+    build(|| builder(options))
+}
+
+fn build(
+    builder: impl Fn() -> Result<reqwest::ClientBuilder, ClientError>,
+) -> Result<reqwest::Client, ClientError> {
+    builder()?.build().or_else(|error| {
+        let client = builder()?.tls_certs_only([]).build();
         let client = client.map_err(|source| ClientError::Build { source })?;
         tracing::warn!(
             error = &error as &dyn std::error::Error,
@@ -49,6 +57,18 @@ pub fn http_client(options: &HttpOptions) -> Result<reqwest::Client, ClientError
         );
         Ok(client)
     })
+}
+
+/// An HTTP client that connects only to the addresses that `resolver` answers; an address in a URL is taken as it is.
+///
+/// # Errors
+/// Like [`http_client`].
+#[cfg(feature = "server")]
+pub(crate) fn http_client_resolving(
+    options: &HttpOptions,
+    resolver: &Arc<dyn reqwest::dns::Resolve>,
+) -> Result<reqwest::Client, ClientError> {
+    build(|| Ok(builder(options)?.dns_resolver(Arc::clone(resolver))))
 }
 
 fn builder(options: &HttpOptions) -> Result<reqwest::ClientBuilder, ClientError> {

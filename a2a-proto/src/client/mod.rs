@@ -21,6 +21,8 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 pub use error::ClientError;
+#[cfg(feature = "server")]
+pub(crate) use http::http_client_resolving;
 pub use http::{HttpOptions, http_client};
 pub use stream::{EventStream, ResumeOptions, StreamEvent};
 pub use token::{StaticToken, TokenError, TokenSource};

@@ -202,6 +202,7 @@ async fn pen(log: &MemoryLog) -> Updates {
             owner,
             alias: None,
             task,
+            push: None,
         })
         .await
         .unwrap();

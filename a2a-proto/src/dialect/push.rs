@@ -11,7 +11,7 @@ message! {
         /// Authentication schemes that the receiver takes, such as `Bearer`.
         pub schemes: Vec<String> = "schemes" [required],
         /// What follows the scheme in the `Authorization` header.
-        pub credentials: String = "credentials",
+        pub credentials: String = "credentials" [secret],
     }
 }
 
@@ -23,7 +23,7 @@ message! {
         /// Where to post.
         pub url: String = "url" [required],
         /// Sent along, so that the receiver can tell that the notification is for it.
-        pub token: String = "token",
+        pub token: String = "token" [secret],
         /// How the server authenticates itself.
         pub authentication: Option<PushNotificationAuthenticationInfo> = "authentication",
     }

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::prepare;
+use super::push::PushWrite;
 use super::shared::{Shared, lock};
 use super::storage::{Prepared, TaskMeta};
 use super::{Committed, Expect, LogError, LoggedEvent, Snapshot};
@@ -20,6 +21,8 @@ pub(super) struct Append {
     pub(super) expect: Expect,
     pub(super) create: bool,
     pub(super) events: Events,
+    /// A change of the task's push configurations, made just before the events.
+    pub(super) push: Option<Box<PushWrite>>,
     /// Where to answer; without it nobody waits, and a failure is told to the next append.
     pub(super) reply: Option<oneshot::Sender<Result<u64, LogError>>>,
 }
@@ -165,10 +168,14 @@ impl TaskCell {
 
     /// Queues an append, or gives it back when there is no room.
     fn try_push(self: &Arc<Self>, append: Append) -> Result<Option<Append>, LogError> {
-        let (events, bytes) = (append.events.len(), append.events.bytes());
+        let bytes = append.events.bytes();
+        // A configuration waits like an event, so that the queue stays bounded.
+        let events = append.events.len() + usize::from(append.push.is_some());
+        // What the deliveries write is nothing of the producers, whom a lost event concerns.
+        let of_producer = append.push.is_none() || append.events.len() > 0;
         let limits = &self.shared.options;
         let mut pending = lock(&self.pending);
-        if let Some(error) = pending.lost.take() {
+        if of_producer && let Some(error) = pending.lost.take() {
             return Err(error);
         }
         let first = pending.appends.is_empty();

@@ -10,7 +10,7 @@ use super::cell::TaskCell;
 use super::list::{ListFilter, ListPage, PageToken};
 use super::shared::{LogOptions, Shared};
 use super::storage::{Storage, StoredLine, TaskKey, TaskMeta};
-use super::{LogError, LogTask, NewTask, writer};
+use super::{LogError, LogTask, NewTask, OpenPush, writer};
 use crate::types::{StreamResponse, Task};
 
 pub(super) struct Engine {
@@ -59,7 +59,7 @@ impl Engine {
             return Err(LogError::Duplicate);
         }
         let task = LogTask::new(cell);
-        task.create(event).await?;
+        task.create(event, new.push).await?;
         Ok(task)
     }
 
@@ -136,6 +136,16 @@ impl Engine {
             tasks.push(self.open(None, &line.id).await?);
         }
         Ok(tasks)
+    }
+
+    pub(super) async fn open_pushes(&self) -> Result<Vec<OpenPush>, LogError> {
+        let shared = Arc::clone(&self.shared);
+        let mut found = Vec::new();
+        for (task, id) in blocking(move || shared.storage.open_pushes()).await? {
+            let task = self.open(None, &task).await?;
+            found.push(OpenPush { task, id });
+        }
+        Ok(found)
     }
 
     async fn lines(&self, filter: ListFilter) -> Result<(Vec<StoredLine>, u64), LogError> {

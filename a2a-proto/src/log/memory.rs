@@ -1,16 +1,17 @@
 //! [`MemoryLog`]: the task log without a disk, for tests and for agents that need no memory of their own. It keeps
 //! everything until it is dropped.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
 
 use super::engine::Engine;
 use super::list::{ListFilter, ListPage, Position};
+use super::push::PushWrite;
 use super::shared::{LogOptions, lock};
 use super::storage::{
     Batch, CommitError, Storage, StoredLine, StoredTask, TaskBatch, TaskKey, TaskMeta,
 };
-use super::{LogError, LogTask, LoggedEvent, NewTask, TaskLog};
+use super::{LogError, LogTask, LoggedEvent, NewTask, OpenPush, PushState, StoredPush, TaskLog};
 use crate::types::{Task, TaskState};
 
 /// A task log that lives as long as the process.
@@ -60,6 +61,10 @@ impl TaskLog for MemoryLog {
     async fn unfinished(&self) -> Result<Vec<LogTask>, LogError> {
         self.0.unfinished().await
     }
+
+    async fn open_pushes(&self) -> Result<Vec<OpenPush>, LogError> {
+        self.0.open_pushes().await
+    }
 }
 
 #[derive(Default)]
@@ -79,6 +84,36 @@ struct Row {
     status_millis: i64,
     status_seq: u64,
     ended: Option<Arc<Task>>,
+    push: BTreeMap<Arc<str>, StoredPush>,
+}
+
+impl Row {
+    fn write_push(&mut self, write: &PushWrite) {
+        match write {
+            PushWrite::Put { row, after } => {
+                let delivered = self.push.get(&row.id).map_or(*after, |old| old.delivered);
+                let stored = StoredPush {
+                    row: row.clone(),
+                    delivered,
+                    state: PushState::Open,
+                };
+                self.push.insert(Arc::clone(&row.id), stored);
+            }
+            PushWrite::Delete { id } => {
+                self.push.remove(id);
+            }
+            PushWrite::Delivered { id, seq } => {
+                if let Some(stored) = self.push.get_mut(id) {
+                    stored.delivered = stored.delivered.max(*seq);
+                }
+            }
+            PushWrite::End { id, state } => {
+                if let Some(stored) = self.push.get_mut(id) {
+                    stored.state = state.clone();
+                }
+            }
+        }
+    }
 }
 
 impl Tables {
@@ -95,6 +130,7 @@ impl Tables {
             status_millis: 0,
             status_seq: 0,
             ended: None,
+            push: BTreeMap::new(),
         };
         self.tasks.insert(meta.key, row);
     }
@@ -126,7 +162,7 @@ impl Storage for MemoryStorage {
         {
             return Err(CommitError::Duplicate(index));
         }
-        for task in batch.tasks.iter().filter(|task| !task.events.is_empty()) {
+        for task in batch.tasks.iter().filter(|task| !task.is_empty()) {
             if task.create {
                 tables.create(task);
             }
@@ -143,6 +179,7 @@ impl Storage for MemoryStorage {
                 row.status_millis = at.as_millisecond();
                 row.status_seq = task.last_seq();
             }
+            task.push.iter().for_each(|write| row.write_push(write));
         }
         for (key, ended) in &batch.finals {
             if let Some(row) = tables.tasks.get_mut(key) {
@@ -220,6 +257,37 @@ impl Storage for MemoryStorage {
             .get(&(Arc::from(owner), client_id.to_owned()));
         let row = key.and_then(|key| tables.tasks.get(key));
         Ok(row.map(|row| row.meta.id.as_ref().to_owned()))
+    }
+
+    fn push_config(&self, key: TaskKey, id: &str) -> Result<Option<StoredPush>, LogError> {
+        let tables = lock(&self.0);
+        let row = tables.tasks.get(&key);
+        Ok(row.and_then(|row| row.push.get(id)).cloned())
+    }
+
+    fn push_configs(
+        &self,
+        key: TaskKey,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<StoredPush>, LogError> {
+        let tables = lock(&self.0);
+        let all = tables.tasks.get(&key).into_iter().flat_map(|row| &row.push);
+        let page = all.filter(|(id, _)| ***id > *after).take(limit);
+        Ok(page.map(|(_, stored)| stored.clone()).collect())
+    }
+
+    fn open_pushes(&self) -> Result<Vec<(String, Arc<str>)>, LogError> {
+        let tables = lock(&self.0);
+        let mut found = Vec::new();
+        for row in tables.tasks.values() {
+            let open = row
+                .push
+                .iter()
+                .filter(|(_, stored)| stored.state == PushState::Open);
+            found.extend(open.map(|(id, _)| (row.meta.id.as_ref().to_owned(), Arc::clone(id))));
+        }
+        Ok(found)
     }
 }
 

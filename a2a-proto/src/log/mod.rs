@@ -13,6 +13,7 @@ mod error;
 mod list;
 mod memory;
 mod prepare;
+mod push;
 mod registry;
 mod shared;
 #[cfg(feature = "sqlite")]
@@ -35,6 +36,7 @@ use crate::types::{StreamResponse, Task, TaskState};
 pub use self::error::LogError;
 pub use self::list::{ListFilter, ListPage, PageToken};
 pub use self::memory::MemoryLog;
+pub use self::push::{DeadLetter, OpenPush, PushRow, PushState, StoredPush};
 pub use self::shared::LogOptions;
 #[cfg(feature = "sqlite")]
 pub use self::sqlite::SqliteLog;
@@ -65,6 +67,9 @@ pub trait TaskLog: Send + Sync + 'static {
 
     /// The tasks that had not ended, of every owner: what a restarted server has to decide about.
     fn unfinished(&self) -> impl Future<Output = Result<Vec<LogTask>, LogError>> + Send;
+
+    /// The push configurations with something left to deliver, of every owner: what a restarted server goes on with.
+    fn open_pushes(&self) -> impl Future<Output = Result<Vec<OpenPush>, LogError>> + Send;
 }
 
 /// What makes a task.
@@ -76,6 +81,8 @@ pub struct NewTask {
     pub alias: Option<Alias>,
     /// The task as it begins: id, context, first status, first message in the history.
     pub task: Task,
+    /// Where its events are posted, stored together with it so that none is missed.
+    pub push: Option<PushRow>,
 }
 
 /// What a client that chooses ids calls a task. The log keeps it beside the task, which does not show it.

@@ -1,4 +1,4 @@
-//! The seam between the hot tasks and what keeps them: five calls, all synchronous, made from the writer thread
+//! The seam between the hot tasks and what keeps them: a few calls, all synchronous, made from the writer thread
 //! (`commit`) or from blocking threads (the rest). An implementation stores and finds; sequence numbers, states,
 //! publishing and retries are none of its business.
 
@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 
 use super::list::{ListFilter, Position};
+use super::push::{PushWrite, StoredPush};
 use super::{Alias, LogError, LoggedEvent, Snapshot};
 use crate::types::{Artifact, Part, StreamResponse, Task, TaskArtifactUpdateEvent, TaskState};
 
@@ -124,9 +125,22 @@ pub(super) struct TaskBatch {
     pub(super) events: Vec<Prepared>,
     /// The newest status, if the status was written.
     pub(super) status: Option<(TaskState, Timestamp)>,
+    /// Changes of the task's push configurations, in order.
+    pub(super) push: Vec<PushWrite>,
 }
 
 impl TaskBatch {
+    /// Whether there is nothing to store.
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty() && self.push.is_empty()
+    }
+
+    /// Leaves nothing to store.
+    pub(super) fn clear(&mut self) {
+        self.events.clear();
+        self.push.clear();
+    }
+
     pub(super) fn last_seq(&self) -> u64 {
         self.first_seq + self.events.len() as u64 - 1
     }
@@ -189,4 +203,18 @@ pub(super) trait Storage: Send + Sync + 'static {
 
     /// The id of the task that `owner` calls `client_id`.
     fn alias(&self, owner: &str, client_id: &str) -> Result<Option<String>, LogError>;
+
+    /// One push configuration of a task.
+    fn push_config(&self, key: TaskKey, id: &str) -> Result<Option<StoredPush>, LogError>;
+
+    /// Up to `limit` push configurations of a task with ids after `after`, by id.
+    fn push_configs(
+        &self,
+        key: TaskKey,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<StoredPush>, LogError>;
+
+    /// The ids of tasks and configurations that have something left to deliver, of every owner.
+    fn open_pushes(&self) -> Result<Vec<(String, Arc<str>)>, LogError>;
 }

@@ -8,6 +8,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::cell::{Append, Events, Tail, TaskCell};
 use super::prepare;
+use super::push::{PushRow, PushWrite};
 use super::storage::Prepared;
 use super::subscription::Subscription;
 use super::{Alias, Committed, Expect, LogError, LoggedEvent, Snapshot};
@@ -75,7 +76,7 @@ impl LogTask {
             .into_iter()
             .map(prepare::event)
             .collect::<Result<Vec<_>, _>>()?;
-        self.push_and_wait(expect, Events::Many(events)).await
+        self.push_and_wait(expect, Events::Many(events), None).await
     }
 
     /// Appends one event; like [`LogTask::append`].
@@ -84,7 +85,7 @@ impl LogTask {
     /// Like [`LogTask::append`].
     pub async fn append_one(&self, expect: Expect, event: StreamResponse) -> Result<u64, LogError> {
         let event = prepare::event(event)?;
-        self.push_and_wait(expect, Events::One(event)).await
+        self.push_and_wait(expect, Events::One(event), None).await
     }
 
     /// Queues one event and comes back when there was room for it; it is stored within milliseconds, in order with
@@ -125,6 +126,7 @@ impl LogTask {
             expect: Expect::Open,
             create: false,
             events: Events::One(prepared),
+            push: None,
             reply: None,
         };
         self.0.push(append).await
@@ -136,7 +138,7 @@ impl LogTask {
     /// The error of a queued event that could not be stored.
     pub async fn flush(&self) -> Result<(), LogError> {
         let waited = self
-            .push_and_wait(Expect::Open, Events::Many(Vec::new()))
+            .push_and_wait(Expect::Open, Events::Many(Vec::new()), None)
             .await;
         // Told here, it need not be told again.
         let lost = self.0.take_lost();
@@ -144,13 +146,19 @@ impl LogTask {
         lost.map_or(Ok(()), Err)
     }
 
-    async fn push_and_wait(&self, expect: Expect, events: Events) -> Result<u64, LogError> {
+    pub(super) async fn push_and_wait(
+        &self,
+        expect: Expect,
+        events: Events,
+        push: Option<PushWrite>,
+    ) -> Result<u64, LogError> {
         let (reply, answer) = oneshot::channel();
         self.0
             .push(Append {
                 expect,
                 create: false,
                 events,
+                push: push.map(Box::new),
                 reply: Some(reply),
             })
             .await?;
@@ -158,7 +166,11 @@ impl LogTask {
     }
 
     /// Stores the task itself, its first event.
-    pub(super) async fn create(&self, event: StreamResponse) -> Result<u64, LogError> {
+    pub(super) async fn create(
+        &self,
+        event: StreamResponse,
+        push: Option<PushRow>,
+    ) -> Result<u64, LogError> {
         let events = Events::One(prepare::event(event)?);
         let (reply, answer) = oneshot::channel();
         self.0
@@ -166,6 +178,7 @@ impl LogTask {
                 expect: Expect::Open,
                 create: true,
                 events,
+                push: push.map(|row| Box::new(PushWrite::Put { row, after: 0 })),
                 reply: Some(reply),
             })
             .await?;
@@ -215,6 +228,21 @@ impl LogTask {
     pub fn subscribe(&self, after: u64) -> Result<Subscription, LogError> {
         self.check_position(after)?;
         Ok(Subscription::new(self.clone(), after))
+    }
+
+    pub(super) async fn push_append(&self, append: Append) -> Result<(), LogError> {
+        self.0.push(append).await
+    }
+
+    /// Reads from the store, on a thread that may block.
+    pub(super) async fn read_push<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&TaskCell) -> Result<T, LogError> + Send + 'static,
+    ) -> Result<T, LogError> {
+        let cell = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || read(&cell))
+            .await
+            .unwrap_or(Err(LogError::Closed))
     }
 
     fn check_position(&self, after: u64) -> Result<(), LogError> {

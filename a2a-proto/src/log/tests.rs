@@ -37,6 +37,7 @@ fn new_task(owner: &str, id: &str, context: &str, second: i64) -> NewTask {
         owner: Arc::from(owner),
         alias: None,
         task,
+        push: None,
     }
 }
 

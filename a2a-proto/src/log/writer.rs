@@ -84,7 +84,7 @@ impl Writer<'_> {
     /// Stores one batch, then publishes it and answers.
     fn store(&mut self, mut batch: Batch, mut entries: Vec<Entry>) {
         loop {
-            if batch.tasks.iter().all(|task| task.events.is_empty()) && batch.finals.is_empty() {
+            if batch.tasks.iter().all(TaskBatch::is_empty) && batch.finals.is_empty() {
                 break;
             }
             match self.shared.storage.commit(&batch) {
@@ -92,7 +92,7 @@ impl Writer<'_> {
                 Err(CommitError::Duplicate(index)) => {
                     // That one task is refused, the others are innocent: once more without it.
                     if let Some(task) = batch.tasks.get_mut(index) {
-                        task.events.clear();
+                        task.clear();
                     }
                     for entry in entries.iter_mut().filter(|entry| entry.index == index) {
                         entry.fail(&LogError::Duplicate);
@@ -105,7 +105,7 @@ impl Writer<'_> {
                     );
                     entries.iter_mut().for_each(|entry| entry.fail(&error));
                     // Losing a final aggregate loses nothing but speed: the events are there.
-                    batch.tasks.iter_mut().for_each(|task| task.events.clear());
+                    batch.tasks.iter_mut().for_each(TaskBatch::clear);
                     break;
                 }
             }
@@ -139,6 +139,7 @@ impl Writer<'_> {
             first_seq: seq + 1,
             events: Vec::with_capacity(appends.len()),
             status: None,
+            push: Vec::new(),
         };
         let mut replies = Vec::new();
         let mut unwatched = false;
@@ -150,7 +151,10 @@ impl Writer<'_> {
                 check(append.expect, seq, state, append.events.as_slice())
             };
             let result = result.map(|()| {
-                unwatched |= append.reply.is_none();
+                unwatched |= append.reply.is_none() && append.events.len() > 0;
+                if let Some(write) = append.push {
+                    write.stage(&mut task.push, seq);
+                }
                 let mut take = |prepared: Prepared| {
                     seq += 1;
                     if let Some(status) = prepared.change.status() {

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::answer::{JSON, check_content_type, json, read_body, rpc_error};
 use super::dispatch::{Feed, Send};
+use super::rest::Empty;
 use super::stream::{self, Render};
 use super::{Agent, Caller, Inner};
 use crate::error::A2aError;
@@ -66,10 +67,22 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 let after = last_event_id(&parts.headers)?;
                 self.respond_stream(id, self.subscribe(&caller, request.params()?, after).await?)
             }
-            "CreateTaskPushNotificationConfig"
-            | "GetTaskPushNotificationConfig"
-            | "ListTaskPushNotificationConfigs"
-            | "DeleteTaskPushNotificationConfig" => respond(id, &self.push_config()?),
+            "CreateTaskPushNotificationConfig" => {
+                let request = request.params()?;
+                let created = self.create_push_config(&caller, request, ProtocolVersion::V1_0);
+                respond(id, &created.await?)
+            }
+            "GetTaskPushNotificationConfig" => {
+                respond(id, &self.get_push_config(&caller, request.params()?).await?)
+            }
+            "ListTaskPushNotificationConfigs" => respond(
+                id,
+                &self.list_push_configs(&caller, request.params()?).await?,
+            ),
+            "DeleteTaskPushNotificationConfig" => {
+                self.delete_push_config(&caller, request.params()?).await?;
+                respond(id, &Empty {})
+            }
             "GetExtendedAgentCard" => {
                 respond(id, &self.extended_card(&caller, &request.params()?)?)
             }

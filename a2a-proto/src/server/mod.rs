@@ -31,6 +31,7 @@ use tokio::sync::Semaphore;
 use self::cards::Cards;
 use self::turns::Turns;
 use crate::log::{LogError, LogTask, TaskLog};
+use crate::push::Couriers;
 use crate::types::Task;
 
 pub use self::agent::{Acceptance, Agent, AgentError, CancelTarget, Incoming, Turn};
@@ -51,6 +52,8 @@ struct Inner<A, L> {
     streams: Arc<Semaphore>,
     turns: Arc<Turns>,
     cards: Cards,
+    /// Deliver push notifications, if the owner wants any.
+    couriers: Option<Arc<Couriers>>,
 }
 
 /// A task that had not ended when the server before this one stopped.
@@ -71,6 +74,14 @@ impl<A: Agent, L: TaskLog> Server<A, L> {
         let streams = Arc::new(Semaphore::new(
             options.max_streams.min(Semaphore::MAX_PERMITS),
         ));
+        let couriers = options.push.as_ref().map(|pusher| {
+            Arc::new(Couriers::new(
+                pusher,
+                Arc::clone(&options.clock),
+                options.tracker.clone(),
+                options.shutdown.clone(),
+            ))
+        });
         Self(Arc::new(Inner {
             agent,
             log,
@@ -78,6 +89,7 @@ impl<A: Agent, L: TaskLog> Server<A, L> {
             streams,
             turns: Arc::default(),
             cards,
+            couriers,
         }))
     }
 
@@ -90,6 +102,18 @@ impl<A: Agent, L: TaskLog> Server<A, L> {
     /// The log.
     pub fn log(&self) -> &Arc<L> {
         &self.0.log
+    }
+
+    /// Goes on with the push notifications that the server before this one had not delivered. To be called once, after
+    /// [`Server::recover`] and what is made of its answer.
+    ///
+    /// # Errors
+    /// What reading or writing the log says.
+    pub async fn resume_push(&self) -> Result<(), LogError> {
+        match &self.0.couriers {
+            Some(couriers) => couriers.resume(self.0.log.open_pushes().await?).await,
+            None => Ok(()),
+        }
     }
 
     /// The tasks that had not ended when the log was opened. To be asked before the first request is served; what

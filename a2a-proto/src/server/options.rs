@@ -10,6 +10,7 @@ use tokio_util::task::TaskTracker;
 use super::auth::Authenticator;
 use crate::clock::{Clock, Ids, SystemClock, UuidV7};
 use crate::error::ErrorMap;
+use crate::push::Pusher;
 
 /// The choices of a server's owner.
 #[derive(Clone)]
@@ -40,6 +41,8 @@ pub struct ServerOptions {
     pub cancel_timeout: Duration,
     /// For how long clients may use the card without asking again.
     pub card_max_age: Duration,
+    /// Posts events to where clients want them; without it the server pushes nothing, whatever the card says.
+    pub push: Option<Pusher>,
 }
 
 impl ServerOptions {
@@ -61,6 +64,7 @@ impl ServerOptions {
             max_streams: 4096,
             cancel_timeout: Duration::from_secs(30),
             card_max_age: Duration::from_secs(60),
+            push: None,
         }
     }
 }
@@ -76,6 +80,7 @@ impl fmt::Debug for ServerOptions {
             .field("max_streams", &self.max_streams)
             .field("cancel_timeout", &self.cancel_timeout)
             .field("card_max_age", &self.card_max_age)
+            .field("push", &self.push)
             .finish_non_exhaustive()
     }
 }

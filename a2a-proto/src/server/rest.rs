@@ -20,8 +20,9 @@ use crate::error::{A2aError, ErrorMap};
 use crate::log::{LoggedEvent, TaskLog};
 use crate::sse::{Frames, last_event_id};
 use crate::types::{
-    self, CancelTaskRequest, GetExtendedAgentCardRequest, GetTaskRequest, ListTasksRequest,
-    SendMessageRequest, SubscribeToTaskRequest,
+    self, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetExtendedAgentCardRequest,
+    GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
+    ListTasksRequest, SendMessageRequest, SubscribeToTaskRequest, TaskPushNotificationConfig,
 };
 use crate::version::ProtocolVersion;
 
@@ -88,10 +89,32 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 let after = last_event_id(&parts.headers)?;
                 self.rest_stream(self.subscribe(&caller, request, after).await?)
             }
-            Call::CreatePushConfig(_)
-            | Call::ListPushConfigs(_)
-            | Call::GetPushConfig(..)
-            | Call::DeletePushConfig(..) => respond(parts, &self.push_config()?),
+            Call::CreatePushConfig(task) => {
+                let mut request: TaskPushNotificationConfig = self.body(parts, body).await?;
+                same_tenant(parts, tenant, &mut request.tenant)?;
+                request.task_id = same_id(&task, &request.task_id)?;
+                let created = self.create_push_config(&caller, request, ProtocolVersion::V1_0);
+                respond(parts, &created.await?)
+            }
+            Call::ListPushConfigs(task) => {
+                let mut request: ListTaskPushNotificationConfigsRequest = query(parts)?;
+                same_tenant(parts, tenant, &mut request.tenant)?;
+                request.task_id = task;
+                respond(parts, &self.list_push_configs(&caller, request).await?)
+            }
+            Call::GetPushConfig(task, id) => {
+                let mut request: GetTaskPushNotificationConfigRequest = query(parts)?;
+                same_tenant(parts, tenant, &mut request.tenant)?;
+                (request.task_id, request.id) = (task, id);
+                respond(parts, &self.get_push_config(&caller, request).await?)
+            }
+            Call::DeletePushConfig(task, id) => {
+                let mut request: DeleteTaskPushNotificationConfigRequest = query(parts)?;
+                same_tenant(parts, tenant, &mut request.tenant)?;
+                (request.task_id, request.id) = (task, id);
+                self.delete_push_config(&caller, request).await?;
+                respond(parts, &Empty {})
+            }
             Call::ExtendedCard => {
                 let mut request: GetExtendedAgentCardRequest = query(parts)?;
                 same_tenant(parts, tenant, &mut request.tenant)?;
@@ -120,6 +143,10 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         stream::response(feed, RestFrames(self.options.error_map), &self.options)
     }
 }
+
+/// What an operation without a result answers.
+#[derive(Debug, Serialize)]
+pub(super) struct Empty {}
 
 /// Path, query and request may all name the tenant, but only the same one (A2A §11.5).
 fn same_tenant(parts: &Parts, path: &str, request: &mut String) -> Result<(), A2aError> {

@@ -13,8 +13,14 @@ macro_rules! is_always {
     ($other:ident $($rest:ident)*) => { $crate::types::declare::is_always!($($rest)*) };
 }
 
+macro_rules! is_secret {
+    () => { false };
+    (secret $($rest:ident)*) => { true };
+    ($other:ident $($rest:ident)*) => { $crate::types::declare::is_secret!($($rest)*) };
+}
+
 /// Declares a proto message: a struct with public fields, each with its JSON name and, in brackets, `required`
-/// (missing is a violation) and `always` (written even when unset).
+/// (missing is a violation), `always` (written even when unset) and `secret` (never printed).
 macro_rules! message {
     (
         $(#[$meta:meta])*
@@ -23,8 +29,23 @@ macro_rules! message {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, PartialEq, Default)]
+        #[derive(Clone, PartialEq, Default)]
         pub struct $Name { $( $(#[$field_meta])* pub $field: $ty, )* }
+
+        impl std::fmt::Debug for $Name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($Name))
+                    $( .field(
+                        stringify!($field),
+                        if $crate::types::declare::is_secret!($($($flag)+)?) {
+                            &"[secret]"
+                        } else {
+                            &self.$field
+                        },
+                    ) )*
+                    .finish()
+            }
+        }
 
         impl serde::Serialize for $Name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -196,4 +217,4 @@ macro_rules! oneof {
     };
 }
 
-pub(crate) use {is_always, is_required, message, oneof};
+pub(crate) use {is_always, is_required, is_secret, message, oneof};

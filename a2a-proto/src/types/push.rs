@@ -9,7 +9,7 @@ message! {
         /// An IANA authentication scheme such as `Bearer`; upper and lower case are the same.
         pub scheme: String = "scheme" [required],
         /// What follows the scheme in the `Authorization` header.
-        pub credentials: String = "credentials",
+        pub credentials: String = "credentials" [secret],
     }
 }
 
@@ -25,7 +25,7 @@ message! {
         /// Where to post.
         pub url: String = "url" [required],
         /// Sent along, so that the receiver can tell that the notification is for it.
-        pub token: String = "token",
+        pub token: String = "token" [secret],
         /// How the server authenticates itself.
         pub authentication: Option<AuthenticationInfo> = "authentication",
     }

@@ -4,6 +4,7 @@
 
 mod checkpoint;
 mod payload;
+mod push;
 mod read;
 mod schema;
 mod write;
@@ -20,7 +21,7 @@ use super::engine::Engine;
 use super::list::{ListFilter, ListPage};
 use super::shared::{LogOptions, lock};
 use super::storage::{Batch, CommitError, Storage, StoredLine, StoredTask, TaskKey};
-use super::{LogError, LogTask, LoggedEvent, NewTask, TaskLog};
+use super::{LogError, LogTask, LoggedEvent, NewTask, OpenPush, StoredPush, TaskLog};
 
 /// How many connections read at once; more readers wait. Reads are short and the writer never waits for them.
 const READERS: usize = 4;
@@ -102,6 +103,10 @@ impl TaskLog for SqliteLog {
 
     async fn unfinished(&self) -> Result<Vec<LogTask>, LogError> {
         self.0.unfinished().await
+    }
+
+    async fn open_pushes(&self) -> Result<Vec<OpenPush>, LogError> {
+        self.0.open_pushes().await
     }
 }
 
@@ -241,6 +246,25 @@ impl Storage for SqliteStorage {
         self.reading("read", |connection| {
             read::alias(connection, owner, client_id)
         })
+    }
+
+    fn push_config(&self, key: TaskKey, id: &str) -> Result<Option<StoredPush>, LogError> {
+        self.reading("read", |connection| push::one(connection, key, id))
+    }
+
+    fn push_configs(
+        &self,
+        key: TaskKey,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<StoredPush>, LogError> {
+        self.reading("read", |connection| {
+            push::page(connection, key, after, limit)
+        })
+    }
+
+    fn open_pushes(&self) -> Result<Vec<(String, Arc<str>)>, LogError> {
+        self.reading("read", push::open)
     }
 }
 

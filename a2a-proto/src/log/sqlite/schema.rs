@@ -35,6 +35,27 @@ const MIGRATIONS: &[&str] = &["
         id      INTEGER PRIMARY KEY,
         payload BLOB NOT NULL
     ) STRICT;
+", "
+    CREATE TABLE push_configs (
+        task        INTEGER NOT NULL,
+        id          TEXT NOT NULL,
+        -- The dialect in which it was registered.
+        protocol    TEXT NOT NULL,
+        -- The configuration itself, sealed with that key: an address can be as secret as a token.
+        key_id      TEXT NOT NULL,
+        sealed      BLOB NOT NULL,
+        -- The last event that was delivered.
+        delivered   INTEGER NOT NULL,
+        -- 0 open, 1 done, 2 suspended.
+        state       INTEGER NOT NULL,
+        -- Why it is suspended.
+        dead_seq    INTEGER,
+        dead_tries  INTEGER,
+        dead_millis INTEGER,
+        dead_reason TEXT,
+        PRIMARY KEY (task, id)
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX open_push_configs ON push_configs (task) WHERE state = 0;
 "];
 
 /// Sets the connection up for writing and brings the database up to date.

@@ -4,7 +4,7 @@
 use rusqlite::{Connection, params};
 
 use super::checkpoint::Checkpointer;
-use super::{failure, payload};
+use super::{failure, payload, push};
 use crate::log::Snapshot;
 use crate::log::storage::{Batch, CommitError, TaskBatch, TaskKey};
 use crate::types::{Task, TaskState};
@@ -66,7 +66,7 @@ impl Writer {
             .tasks
             .iter()
             .enumerate()
-            .filter(|(_, task)| !task.events.is_empty())
+            .filter(|(_, task)| !task.is_empty())
         {
             if task.create {
                 if !create(&self.connection, task)? {
@@ -76,6 +76,10 @@ impl Writer {
                 self.connection
                     .prepare_cached("UPDATE tasks SET state = ?2, status_millis = ?3, status_seq = ?4 WHERE key = ?1")?
                     .execute(params![task.meta.key, code(state), at.as_millisecond(), task.last_seq().cast_signed()])?;
+            }
+            bytes += push::write(&self.connection, task.meta.key, &task.push)?;
+            if task.events.is_empty() {
+                continue;
             }
             payload::write(&mut self.payload, &task.events);
             bytes += self.payload.len() as u64;

@@ -1,10 +1,15 @@
 //! What every log promises; about lists in `list`.
 
 mod list;
+mod push;
 
 use std::sync::Arc;
 
 use self::list::{list_filters, list_is_newest_first_and_paged_without_repeats};
+use self::push::{
+    positions_of_push_configs_never_go_back, push_config_is_stored_with_its_event_or_not_at_all,
+    push_configs_are_kept_replaced_and_deleted, push_configs_can_be_made_after_the_end,
+};
 use super::*;
 use crate::log::{Expect, ListFilter, LogError, LogOptions, MemoryLog};
 
@@ -48,6 +53,10 @@ contract!(
     unfinished_tasks_are_found,
     aggregate_equals_replay,
     create_of_a_taken_id_does_not_hurt_others,
+    push_configs_are_kept_replaced_and_deleted,
+    push_configs_can_be_made_after_the_end,
+    push_config_is_stored_with_its_event_or_not_at_all,
+    positions_of_push_configs_never_go_back,
 );
 
 async fn events_are_numbered_from_one_without_gaps<L: TaskLog>(

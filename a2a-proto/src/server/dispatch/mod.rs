@@ -1,6 +1,7 @@
 //! The operations of A2A §3.1, without any binding: typed request and caller in, answer or [`A2aError`] out. Sending is
 //! in `send`, what concerns an existing task in `task`. Nothing here knows HTTP.
 
+mod push;
 mod send;
 mod task;
 
@@ -9,7 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::{Agent, Inner};
 use crate::error::A2aError;
 use crate::log::{LogError, Snapshot, Subscription, TaskLog};
-use crate::types::{AgentCard, GetExtendedAgentCardRequest, Message, TaskPushNotificationConfig};
+use crate::types::{AgentCard, GetExtendedAgentCardRequest, Message};
 
 pub(super) use self::send::Send;
 
@@ -42,11 +43,6 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         }
         let streams = std::sync::Arc::clone(&self.streams);
         streams.try_acquire_owned().map_err(|_| overloaded())
-    }
-
-    /// Every operation on push configurations (A2A §3.1.7 to §3.1.10): this server pushes nothing.
-    pub(super) fn push_config(&self) -> Result<TaskPushNotificationConfig, A2aError> {
-        Err(A2aError::PushNotificationNotSupported)
     }
 
     /// The card for known callers (A2A §3.1.11).

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+use super::push::Inline;
 use super::{Feed, First, log_error};
 use crate::error::A2aError;
-use crate::log::{Alias, Expect, LogError, LogTask, NewTask, Snapshot, TaskLog};
+use crate::log::{Alias, Expect, LogError, LogTask, NewTask, PushRow, Snapshot, TaskLog};
 use crate::server::view::{SentView, TaskView};
 use crate::server::{Acceptance, Agent, Caller, Incoming, Inner, Turn};
 use crate::types::{
-    AgentCard, Message, PartContent, Role, SendMessageConfiguration, SendMessageRequest,
-    StreamResponse, Task, TaskState, TaskStatus, TaskStatusUpdateEvent, Validate as _,
+    AgentCard, Message, PartContent, Role, SendMessageRequest, StreamResponse, Task, TaskState,
+    TaskStatus, TaskStatusUpdateEvent, Validate as _,
 };
 use crate::version::ProtocolVersion;
 
@@ -140,6 +141,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         request.validate()?;
         let caller = caller.within(&request.tenant)?;
         self.check_request(&request)?;
+        let push = self.take_inline_push(request.configuration.as_mut(), protocol)?;
         let known = match request.message.task_id.as_str() {
             "" => None,
             id => Some(self.open(&caller, id).await?),
@@ -161,16 +163,12 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 if self.options.shutdown.is_cancelled() {
                     return Err(super::overloaded());
                 }
-                self.start(known, incoming, alias).await
+                self.start(known, incoming, alias, push).await
             }
         }
     }
 
     fn check_request(&self, request: &SendMessageRequest) -> Result<(), A2aError> {
-        let push = |it: &SendMessageConfiguration| it.task_push_notification_config.is_some();
-        if request.configuration.as_ref().is_some_and(push) {
-            return Err(A2aError::PushNotificationNotSupported);
-        }
         check_size(&request.message)?;
         if self.options.validate_input_modes {
             check_input_modes(&self.card(), &request.message)
@@ -185,14 +183,15 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         known: Option<LogTask>,
         incoming: Incoming,
         alias: Option<Alias>,
+        push: Option<Inline>,
     ) -> Result<Sent, A2aError> {
         let (reply, answer) = oneshot::channel();
         let inner = Arc::clone(self);
         // Boxed, because it holds a whole turn and is moved once.
         self.options.tracker.spawn(Box::pin(async move {
             match known {
-                Some(task) => inner.follow_up(task, incoming, reply).await,
-                None => inner.new_task(incoming, alias, reply).await,
+                Some(task) => inner.follow_up(task, incoming, push, reply).await,
+                None => inner.new_task(incoming, alias, push, reply).await,
             }
         }));
         let stored = answer
@@ -205,7 +204,13 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         })
     }
 
-    async fn new_task(&self, mut incoming: Incoming, alias: Option<Alias>, reply: Reply) {
+    async fn new_task(
+        &self,
+        mut incoming: Incoming,
+        alias: Option<Alias>,
+        push: Option<Inline>,
+        reply: Reply,
+    ) {
         let id = self.options.ids.next();
         if incoming.message.context_id.is_empty() {
             incoming.message.context_id = self.options.ids.next();
@@ -218,9 +223,25 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             history: vec![incoming.message.clone()],
             ..Task::default()
         };
+        let row = match &push {
+            None => None,
+            Some(push) => match push.row(&task.id).await {
+                Ok(row) => Some(row),
+                Err(error) => {
+                    let _ = reply.send(Err(error));
+                    return;
+                }
+            },
+        };
         let guard = self.turns.begin(&task.id, &self.options.shutdown);
-        let owner = incoming.caller.owner();
-        let task = match self.log.create(NewTask { owner, alias, task }).await {
+        let config = row.as_ref().map(|row| Arc::clone(&row.id));
+        let new = NewTask {
+            owner: incoming.caller.owner(),
+            alias,
+            task,
+            push: row,
+        };
+        let task = match self.log.create(new).await {
             Ok(task) => task,
             Err(LogError::Duplicate) => {
                 let taken = A2aError::invalid_param("id", "there is a task with this id already");
@@ -236,12 +257,31 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let turn = turn(&snapshot, incoming, &guard, false);
         // Whoever asked may be gone; the task is there all the same.
         let _ = reply.send(Ok((task.clone(), 1, snapshot)));
+        if let Some((push, id)) = push.zip(config) {
+            push.start(&task, &id).await;
+        }
         self.run(turn, task, guard).await;
     }
 
-    async fn follow_up(&self, task: LogTask, incoming: Incoming, reply: Reply) {
+    async fn follow_up(
+        &self,
+        task: LogTask,
+        incoming: Incoming,
+        push: Option<Inline>,
+        reply: Reply,
+    ) {
         let guard = self.turns.begin(task.id(), &self.options.shutdown);
-        match self.store_follow_up(&task, &incoming.message).await {
+        let stored = match &push {
+            None => self.store_follow_up(&task, &incoming.message, None).await,
+            Some(push) => {
+                let store = |row| async {
+                    self.store_follow_up(&task, &incoming.message, Some(row))
+                        .await
+                };
+                push.store_with(&task, store).await
+            }
+        };
+        match stored {
             Ok(seq) => {
                 // Taken before the turn runs: a stream begins with it, and misses nothing of a quick turn.
                 let snapshot = task.snapshot();
@@ -259,7 +299,12 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
 
     /// A follow-up is a status event with the client's message: so it has a number, every subscriber sees it, and the
     /// next status moves it into the history.
-    async fn store_follow_up(&self, task: &LogTask, message: &Message) -> Result<u64, A2aError> {
+    async fn store_follow_up(
+        &self,
+        task: &LogTask,
+        message: &Message,
+        push: Option<PushRow>,
+    ) -> Result<u64, A2aError> {
         loop {
             let now = task.state();
             let state = if now.is_interrupted() {
@@ -278,7 +323,12 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 status,
                 metadata: None,
             });
-            match task.append_one(Expect::State(now), event).await {
+            let expect = Expect::State(now);
+            let stored = match &push {
+                None => task.append_one(expect, event).await,
+                Some(row) => task.append_with_push(expect, event, row.clone()).await,
+            };
+            match stored {
                 Ok(seq) => return Ok(seq),
                 Err(LogError::Conflict { actual }) if actual.is_terminal() => {
                     return Err(ended(actual));

@@ -18,6 +18,7 @@ async fn unfinished_tasks_are_recovered_after_a_restart() {
             status: TaskStatus::new(TaskState::Working, jiff::Timestamp::UNIX_EPOCH),
             ..Task::default()
         },
+        push: None,
     };
     open().create(new).await.unwrap();
     let log = open();
