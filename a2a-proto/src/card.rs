@@ -1,7 +1,7 @@
 //! What is served for discovery (A2A §8): the card with the members that readers of other versions look for, the older card
 //! at `/.well-known/agent.json`, and the validators (ETag, Last-Modified) that let a client keep its copy. Members of
 //! another version are added only when the card declares an interface of it: a card must not promise what nobody
-//! serves.
+//! serves. Also the way back: [`read`] takes a card of any version.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
@@ -10,9 +10,11 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED};
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use crate::types::{AgentCard, AgentInterface, SecurityScheme};
+use crate::dialect::v03;
+use crate::error::A2aError;
+use crate::types::{self, AgentCard, AgentInterface, SecurityScheme};
 use crate::version::ProtocolVersion;
 
 /// Where the card is (A2A §8.2, RFC 8615).
@@ -49,117 +51,87 @@ pub fn interfaces(base: &str, grpc: bool) -> Vec<AgentInterface> {
         .collect()
 }
 
-/// The card for readers of 1.0, with the members of 0.3 beside them when it declares an interface of 0.3.
+/// The card for readers of 1.0 alone.
+pub fn pure(card: &AgentCard) -> Value {
+    to_json(card)
+}
+
+/// The card for readers of 1.0, with the members of 0.3 beside them when it declares an interface of 0.3. Where both have a
+/// member of the same name it gets the members of both: a reader of 0.3 goes by the `type` of a security scheme, and
+/// takes one without for mutual TLS.
 pub fn hybrid(card: &AgentCard) -> Value {
     let mut json = to_json(card);
-    let old: Vec<_> = card
-        .supported_interfaces
-        .iter()
-        .filter(|it| it.protocol_version.starts_with("0.3"))
-        .collect();
-    let Some(preferred) = old.first() else {
-        return json;
-    };
-    json["protocolVersion"] = json!("0.3.0");
-    json["url"] = json!(preferred.url);
-    json["preferredTransport"] = json!(preferred.protocol_binding);
-    let interfaces = old
-        .iter()
-        .map(|it| json!({"url": it.url, "transport": it.protocol_binding}));
-    json["additionalInterfaces"] = interfaces.collect();
-    json["supportsAuthenticatedExtendedCard"] =
-        json!(card.capabilities.extended_agent_card == Some(true));
-    let requirements = card.security_requirements.iter().map(|requirement| {
-        let schemes = requirement
-            .schemes
-            .iter()
-            .map(|(name, scopes)| (name.clone(), json!(scopes.list)));
-        Value::Object(schemes.collect())
-    });
-    json["security"] = requirements.collect();
-    // Both key sets: a reader of 0.3 goes by `type`, and takes a scheme without one for mutual TLS.
-    for (name, scheme) in &card.security_schemes {
-        if let (Some(scheme_json), Value::Object(old)) = (
-            json["securitySchemes"][name].as_object_mut(),
-            scheme_0_3(scheme),
-        ) {
-            scheme_json.extend(old);
-        }
+    if declares_v03(card) {
+        merge(&mut json, to_json(&v03::AgentCard::from(card.clone())));
+        // Readers of 0.3 are told even if it is the default.
+        json["supportsAuthenticatedExtendedCard"] =
+            json!(card.capabilities.extended_agent_card == Some(true));
     }
     json
 }
 
-fn scheme_0_3(scheme: &SecurityScheme) -> Value {
-    let (kind, mut body) = match scheme {
-        SecurityScheme::ApiKey(scheme) => {
-            return json!({"type": "apiKey", "in": scheme.location, "name": scheme.name});
-        }
-        SecurityScheme::HttpAuth(scheme) => ("http", to_json(scheme)),
-        // The one flow of 1.0 is a map with one entry, as 0.3 has it.
-        SecurityScheme::OAuth2(scheme) => ("oauth2", to_json(scheme)),
-        SecurityScheme::OpenIdConnect(scheme) => ("openIdConnect", to_json(scheme)),
-        SecurityScheme::MutualTls(scheme) => ("mutualTLS", to_json(scheme)),
-    };
-    body["type"] = json!(kind);
-    body
+fn declares_v03(card: &AgentCard) -> bool {
+    card.supported_interfaces
+        .iter()
+        .any(|it| ProtocolVersion::from_text(&it.protocol_version) == Some(ProtocolVersion::V0_3))
 }
 
-/// The card in the shape of v0.1 and v0.2, which simple clients read.
+/// Adds to `json` what only `other` has, in objects and in lists of the same length.
+fn merge(json: &mut Value, other: Value) {
+    match (json, other) {
+        (Value::Object(members), Value::Object(others)) => {
+            for (name, other) in others {
+                match members.get_mut(&name) {
+                    Some(member) => merge(member, other),
+                    None => {
+                        members.insert(name, other);
+                    }
+                }
+            }
+        }
+        (Value::Array(items), Value::Array(others)) if items.len() == others.len() => {
+            for (item, other) in items.iter_mut().zip(others) {
+                merge(item, other);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The card at the old path, in the shape of 0.2 with what 0.1 has besides. Both know one address, that of JSON-RPC.
+/// Signatures are left out: they are over the members of 1.0.
 pub fn legacy(card: &AgentCard) -> Value {
-    let url = card
-        .supported_interfaces
+    let old = v03::AgentCard {
+        signatures: Vec::new(),
+        ..v03::AgentCard::from(card.clone())
+    };
+    let url = old.url.clone();
+    let json_rpc = old
+        .additional_interfaces
         .iter()
-        .map(|it| it.url.as_str())
-        .find(|url| url.starts_with("http"));
+        .find(|it| it.transport == "JSONRPC");
+    let url = json_rpc.map_or(url, |it| it.url.clone());
+    let mut json = to_json(&old);
+    json["url"] = json!(url);
+    if let Some(transport) = json.get_mut("preferredTransport") {
+        *transport = json!("JSONRPC");
+    }
+    let capabilities = &mut json["capabilities"];
+    for name in ["streaming", "pushNotifications", "stateTransitionHistory"] {
+        if capabilities[name].is_null() {
+            capabilities[name] = json!(false);
+        }
+    }
     let mut schemes: Vec<_> = card
         .security_schemes
         .values()
         .filter_map(scheme_name)
         .collect();
     schemes.dedup();
-    let skills = card.skills.iter().map(|skill| {
-        let mut skill = to_json(skill);
-        if let Some(members) = skill.as_object_mut() {
-            members.remove("securityRequirements");
-        }
-        skill
-    });
-    let mut json = Map::new();
-    json.insert("name".into(), json!(card.name));
-    json.insert("description".into(), json!(card.description));
-    json.insert("url".into(), json!(url.unwrap_or_default()));
-    json.insert("version".into(), json!(card.version));
-    let optional = [
-        ("provider", card.provider.as_ref().map(to_json)),
-        (
-            "documentationUrl",
-            card.documentation_url.as_ref().map(|url| json!(url)),
-        ),
-        (
-            "authentication",
-            (!schemes.is_empty()).then(|| json!({"schemes": schemes})),
-        ),
-    ];
-    json.extend(
-        optional
-            .into_iter()
-            .filter_map(|(name, value)| value.map(|value| (name.to_owned(), value))),
-    );
-    json.insert(
-        "capabilities".into(),
-        json!({
-            "streaming": card.capabilities.streaming.unwrap_or(false),
-            "pushNotifications": card.capabilities.push_notifications.unwrap_or(false),
-            "stateTransitionHistory": false,
-        }),
-    );
-    json.insert("defaultInputModes".into(), json!(card.default_input_modes));
-    json.insert(
-        "defaultOutputModes".into(),
-        json!(card.default_output_modes),
-    );
-    json.insert("skills".into(), skills.collect());
-    Value::Object(json)
+    if !schemes.is_empty() {
+        json["authentication"] = json!({"schemes": schemes});
+    }
+    json
 }
 
 /// The name of the scheme in an `Authorization` header; v0.1 knows only those.
@@ -169,6 +141,27 @@ fn scheme_name(scheme: &SecurityScheme) -> Option<String> {
         SecurityScheme::OAuth2(_) | SecurityScheme::OpenIdConnect(_) => Some("Bearer".to_owned()),
         SecurityScheme::ApiKey(_) | SecurityScheme::MutualTls(_) => None,
     }
+}
+
+/// Reads a card of whatever version. One of 1.0 lists its interfaces. Of those before, one that names no version and has
+/// the member `authentication` is of 0.1; the others are of 0.3 or 0.2, which are the same to us.
+///
+/// # Errors
+/// [`A2aError::ParseError`] or [`A2aError::InvalidParams`] when it is none.
+pub fn read(json: &[u8]) -> Result<AgentCard, A2aError> {
+    let card: Value = types::from_slice(json)?;
+    let has = |name: &str| card.get(name).is_some_and(|member| !member.is_null());
+    if has("supportedInterfaces") || !has("url") {
+        return types::from_slice(json);
+    }
+    let version = if has("authentication") && !has("protocolVersion") && !has("preferredTransport")
+    {
+        ProtocolVersion::V0_1
+    } else {
+        ProtocolVersion::V0_3
+    };
+    let card: v03::AgentCard = types::from_slice(json)?;
+    Ok(card.into_card(version))
 }
 
 fn to_json(value: &impl serde::Serialize) -> Value {

@@ -203,8 +203,13 @@ pub fn response(id: &Id, result: &[u8]) -> Bytes {
 
 /// A response that carries an error.
 pub fn error_response(id: &Id, error: &A2aError) -> Bytes {
+    error_object(id, &error.to_json_rpc())
+}
+
+/// A response that carries an error with a code of another version.
+pub fn error_object(id: &Id, error: &JsonRpcError) -> Bytes {
     // Strings and numbers only: this always becomes JSON.
-    let error = serde_json::to_vec(&error.to_json_rpc()).unwrap_or_default();
+    let error = serde_json::to_vec(error).unwrap_or_default();
     [
         br#"{"jsonrpc":"2.0","id":"#,
         id.as_json().as_bytes(),

@@ -5,11 +5,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use a2a_proto::activity;
 use a2a_proto::error::A2aError;
 use a2a_proto::server::{Acceptance, Agent, AgentError, CancelTarget, Incoming, Turn, Updates};
 use a2a_proto::types::{
-    AgentCapabilities, AgentCard, AgentInterface, AgentSkill, HTTPAuthSecurityScheme, PartContent,
+    AgentCapabilities, AgentCard, AgentSkill, HTTPAuthSecurityScheme, PartContent,
     SecurityRequirement, SecurityScheme, StringList,
 };
 
@@ -91,23 +90,17 @@ impl Agent for Worker {
 }
 
 fn card(identity: &Identity) -> AgentCard {
-    let interface = |binding: &str| AgentInterface {
-        url: identity.url.clone(),
-        protocol_binding: binding.to_owned(),
-        protocol_version: "1.0".to_owned(),
-        ..AgentInterface::default()
-    };
     let mut card = AgentCard {
         name: identity.agent_id.clone(),
         description: "A coding agent in a sandbox with one workspace. Send it a task in words; it streams what it does and \
                       returns what it changed as files, a patch and a git bundle."
             .to_owned(),
-        supported_interfaces: vec![interface("JSONRPC"), interface("HTTP+JSON")],
+        supported_interfaces: a2a_proto::card::interfaces(&identity.url, false),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capabilities: AgentCapabilities {
             streaming: Some(true),
             push_notifications: Some(false),
-            extensions: activity::extensions(),
+            extensions: a2a_proto::activity::extensions(),
             ..AgentCapabilities::default()
         },
         default_input_modes: INPUT_MODES.map(str::to_owned).to_vec(),

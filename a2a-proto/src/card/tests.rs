@@ -62,14 +62,52 @@ fn members_of_0_3_appear_only_with_an_interface_of_0_3() {
 
 #[test]
 fn the_old_card_has_what_old_clients_read() {
+    let old = json!({"name":"w","description":"","url":"http://h:1/","version":"1.2.3",
+        "authentication":{"schemes":["Bearer"]},
+        "securitySchemes":{"bearer":{"type":"http","scheme":"Bearer"}},"security":[{"bearer":[]}],
+        "capabilities":{"streaming":false,"pushNotifications":false,"stateTransitionHistory":false},
+        "defaultInputModes":[],"defaultOutputModes":[],
+        "skills":[{"id":"code","name":"Code","description":"","tags":[]}]});
+    assert_eq!(legacy(&card("1.0")), old);
+    let mut with_v03 = old;
+    with_v03["protocolVersion"] = json!("0.3.0");
+    with_v03["preferredTransport"] = json!("JSONRPC");
+    with_v03["additionalInterfaces"] = json!([{"url":"http://h:1/","transport":"JSONRPC"}]);
+    assert_eq!(legacy(&card("0.3")), with_v03);
+}
+
+#[test]
+fn a_card_of_any_version_is_read() {
+    let interfaces = |json: &Value| {
+        let card = read(json.to_string().as_bytes()).unwrap();
+        card.supported_interfaces
+            .into_iter()
+            .map(|it| format!("{} {} {}", it.protocol_version, it.protocol_binding, it.url))
+            .collect::<Vec<_>>()
+    };
     assert_eq!(
-        legacy(&card("1.0")),
-        json!({"name":"w","description":"","url":"http://h:1/","version":"1.2.3",
-            "authentication":{"schemes":["Bearer"]},
-            "capabilities":{"streaming":false,"pushNotifications":false,"stateTransitionHistory":false},
-            "defaultInputModes":[],"defaultOutputModes":[],
-            "skills":[{"id":"code","name":"Code","description":"","tags":[]}]})
+        interfaces(&hybrid(&card("0.3"))),
+        ["1.0 JSONRPC http://h:1/", "0.3 JSONRPC http://h:1/"]
     );
+    assert_eq!(
+        interfaces(&legacy(&card("0.3"))),
+        ["0.3 JSONRPC http://h:1/"]
+    );
+    assert_eq!(
+        interfaces(&legacy(&card("1.0"))),
+        ["0.1 JSONRPC http://h:1/"]
+    );
+    assert_eq!(
+        interfaces(
+            &json!({"name": "a", "url": "http://h/", "version": "1", "protocolVersion": "0.2.5",
+            "preferredTransport": "HTTP+JSON", "capabilities": {}, "skills": [], "defaultInputModes": [],
+            "defaultOutputModes": [], "description": "",
+            "additionalInterfaces": [{"url": "http://h/rpc", "transport": "JSONRPC"}]})
+        ),
+        ["0.2 HTTP+JSON http://h/", "0.2 JSONRPC http://h/rpc"]
+    );
+    assert_eq!(read(b"[]").unwrap_err().code(), -32602);
+    assert_eq!(read(b"{").unwrap_err().code(), -32700);
 }
 
 #[test]

@@ -93,7 +93,6 @@ pub(super) fn json(status: StatusCode, media_type: &'static str, body: Bytes) ->
 
 /// An error in the shape of the HTTP+JSON binding (A2A §11.6).
 pub(super) fn rest_error(error: &A2aError, map: ErrorMap) -> Response {
-    log(error);
     finish(
         error,
         json(error.http_status(map), JSON, error.to_http_body(map)),
@@ -102,7 +101,6 @@ pub(super) fn rest_error(error: &A2aError, map: ErrorMap) -> Response {
 
 /// An error in the shape of the JSON-RPC binding (A2A §9.5).
 pub(super) fn rpc_error(id: &Id, error: &A2aError) -> Response {
-    log(error);
     finish(
         error,
         json(
@@ -113,7 +111,9 @@ pub(super) fn rpc_error(id: &Id, error: &A2aError) -> Response {
     )
 }
 
-fn finish(error: &A2aError, mut response: Response) -> Response {
+/// Logs an error and gives its answer the headers that go with it.
+pub(super) fn finish(error: &A2aError, mut response: Response) -> Response {
+    log(error);
     let headers = response.headers_mut();
     if let Some(after) = error.retry_after() {
         headers.insert(

@@ -12,6 +12,7 @@ use super::{Agent, Inner};
 use crate::card::{self, ServedCard};
 use crate::clock::Clock;
 use crate::types::AgentCard;
+use crate::version;
 
 /// For how long operations go by a card that they have seen. Whoever asks for the card itself gets the present one.
 const FRESH: Duration = Duration::from_secs(1);
@@ -25,14 +26,15 @@ pub(super) struct Cards {
 struct Cached {
     card: Arc<AgentCard>,
     seen: Instant,
-    current: ServedCard,
+    hybrid: ServedCard,
+    pure: ServedCard,
     legacy: ServedCard,
 }
 
 /// Which of the two documents.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// 1.0, with the members of older versions that the card declares.
+    /// 1.0, with the members of 0.3 if the card declares an interface of it and the client does not say that it reads 1.0.
     Current,
     /// 0.1 and 0.2.
     Legacy,
@@ -68,7 +70,8 @@ impl Cards {
             _ => {
                 let now = self.clock.now();
                 Cached {
-                    current: ServedCard::new(&card::hybrid(&card), now, self.max_age),
+                    hybrid: ServedCard::new(&card::hybrid(&card), now, self.max_age),
+                    pure: ServedCard::new(&card::pure(&card), now, self.max_age),
                     legacy: ServedCard::new(&card::legacy(&card), now, self.max_age),
                     seen: Instant::now(),
                     card: Arc::new(card),
@@ -96,13 +99,19 @@ impl<A: Agent, L> Inner<A, L> {
             || self.agent.card(),
             |cached| {
                 let served = match shape {
-                    Shape::Current => &cached.current,
+                    Shape::Current if reads_current(request) => &cached.pure,
+                    Shape::Current => &cached.hybrid,
                     Shape::Legacy => &cached.legacy,
                 };
                 answer(served, request)
             },
         )
     }
+}
+
+/// Whether the client says that it reads 1.0, and so needs nothing else.
+fn reads_current(request: &HeaderMap) -> bool {
+    version::requested(request, None).is_some_and(|text| version::is_current(&text))
 }
 
 fn answer(served: &ServedCard, request: &HeaderMap) -> Response {
@@ -118,6 +127,10 @@ fn answer(served: &ServedCard, request: &HeaderMap) -> Response {
     headers.insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("application/json"),
+    );
+    headers.insert(
+        header::VARY,
+        HeaderValue::from_static(version::VERSION_HEADER),
     );
     // The card is public; inspectors in a browser should be able to read it.
     headers.insert(

@@ -1,5 +1,6 @@
-//! The JSON-RPC binding (A2A §9): one endpoint, the method in the body. A thin shell: it takes the envelope apart,
-//! has the operation done and puts the answer into an envelope.
+//! The JSON-RPC binding (A2A §9): one endpoint, the method in the body. A thin shell: it takes the envelope apart, finds
+//! out by the method which version it is in, has the operation done and puts the answer into an envelope. The methods
+//! of 1.0 are here, those of 0.3 and 0.1 in files of their own.
 
 use std::sync::Arc;
 
@@ -10,15 +11,16 @@ use http::request::Parts;
 use serde::Serialize;
 
 use super::answer::{JSON, check_content_type, json, read_body, rpc_error};
-use super::dispatch::{Feed, Send};
+use super::dispatch::{Feed, Send, log_error};
 use super::rest::Empty;
 use super::stream::{self, Render};
 use super::{Agent, Caller, Inner};
+use crate::dialect::v01;
 use crate::error::A2aError;
 use crate::jsonrpc::{self, Envelopes, Id, Rejected, Request};
 use crate::log::{LoggedEvent, TaskLog};
 use crate::sse::{Frames, last_event_id};
-use crate::version::ProtocolVersion;
+use crate::version::{self, ProtocolVersion};
 
 impl<A: Agent, L: TaskLog> Inner<A, L> {
     /// Answers one call.
@@ -39,9 +41,49 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             Ok(request) => request,
             Err(Rejected { id, error }) => return rpc_error(&id, &error),
         };
-        match self.call(caller, parts, &request).await {
-            Ok(response) => response,
-            Err(error) => rpc_error(&request.id, &error),
+        tracing::debug!(operation = request.method.as_ref(), "JSON-RPC");
+        let answer = match self.spoken(&caller, parts, &request).await {
+            Ok(Spoken::V1_0) => self.call(caller, parts, &request).await,
+            Ok(Spoken::V0_3) => self.call_v03(caller, parts, &request).await,
+            // Its errors have codes of their own.
+            Ok(Spoken::V0_1) => return self.call_v01(caller, parts, &request).await,
+            Err(error) => Err(error),
+        };
+        answer.unwrap_or_else(|error| rpc_error(&request.id, &error))
+    }
+
+    /// The version that a call is in. Three methods have the same name in 0.3 and 0.1: there the header tells, or else the
+    /// task, because only a client of 0.1 calls it by a name of its own.
+    async fn spoken(
+        &self,
+        caller: &Caller,
+        parts: &Parts,
+        request: &Request<'_>,
+    ) -> Result<Spoken, A2aError> {
+        let method = request.method.as_ref();
+        let named = version::requested(&parts.headers, parts.uri.query());
+        version::check_known(named.as_deref())?;
+        if let Some(spoken) = method_of(method) {
+            return Ok(spoken);
+        }
+        if !matches!(method, "tasks/get" | "tasks/cancel" | "tasks/resubscribe") {
+            return Err(A2aError::MethodNotFound {
+                method: method.to_owned(),
+            });
+        }
+        match named.as_deref().and_then(ProtocolVersion::from_text) {
+            Some(ProtocolVersion::V0_1) => return Ok(Spoken::V0_1),
+            Some(_) => return Ok(Spoken::V0_3),
+            None => {}
+        }
+        let params: v01::TaskParams = request.params()?;
+        match self.open(caller, &params.id).await {
+            Err(A2aError::TaskNotFound { .. }) => {
+                let known = self.log.alias(&caller.owner(), &params.id).await;
+                let known = known.map_err(log_error)?;
+                Ok(known.map_or(Spoken::V0_3, |_| Spoken::V0_1))
+            }
+            _ => Ok(Spoken::V0_3),
         }
     }
 
@@ -52,7 +94,6 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         request: &Request<'_>,
     ) -> Result<Response, A2aError> {
         self.negotiate(parts, ProtocolVersion::V1_0)?;
-        tracing::debug!(operation = request.method.as_ref(), "JSON-RPC");
         let id = &request.id;
         match request.method.as_ref() {
             "SendMessage" => respond(id, &self.send(message(caller, request)?).await?),
@@ -104,6 +145,44 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     }
 }
 
+/// A version that has a JSON-RPC binding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spoken {
+    V1_0,
+    V0_3,
+    V0_1,
+}
+
+/// The version whose method this is; `None` if it is one of several or of none.
+fn method_of(method: &str) -> Option<Spoken> {
+    Some(match method {
+        "SendMessage"
+        | "SendStreamingMessage"
+        | "GetTask"
+        | "ListTasks"
+        | "CancelTask"
+        | "SubscribeToTask"
+        | "CreateTaskPushNotificationConfig"
+        | "GetTaskPushNotificationConfig"
+        | "ListTaskPushNotificationConfigs"
+        | "DeleteTaskPushNotificationConfig"
+        | "GetExtendedAgentCard" => Spoken::V1_0,
+        "message/send"
+        | "message/stream"
+        | "tasks/pushNotificationConfig/set"
+        | "tasks/pushNotificationConfig/get"
+        | "tasks/pushNotificationConfig/list"
+        | "tasks/pushNotificationConfig/delete"
+        | "agent/getAuthenticatedExtendedCard"
+        | "agent/authenticatedExtendedCard" => Spoken::V0_3,
+        "tasks/send"
+        | "tasks/sendSubscribe"
+        | "tasks/pushNotification/set"
+        | "tasks/pushNotification/get" => Spoken::V0_1,
+        _ => return None,
+    })
+}
+
 fn message(caller: Caller, request: &Request<'_>) -> Result<Send, A2aError> {
     Ok(Send::current(caller, request.params()?))
 }
@@ -119,7 +198,7 @@ pub(super) fn refuse_resume(parts: &Parts) -> Result<(), A2aError> {
     }
 }
 
-fn respond(id: &Id, result: &impl Serialize) -> Result<Response, A2aError> {
+pub(super) fn respond(id: &Id, result: &impl Serialize) -> Result<Response, A2aError> {
     let mut body = Vec::with_capacity(512);
     let envelopes = Envelopes::new(id);
     body.extend_from_slice(envelopes.head());

@@ -1,7 +1,7 @@
 //! The server side: an [`Agent`] and a [`TaskLog`] behind every binding on one port.
 //!
-//! From the outside in: `router` lists the middleware, `route` says what a path means, `jsonrpc`, `rest`, `simple` and
-//! `cards` are thin shells that read a request and write an answer, `dispatch` does the operations without knowing a
+//! From the outside in: `router` lists the middleware, `route` says what a path means, `jsonrpc`, `rest`, those of older
+//! versions beside them, `simple` and `cards` are thin shells that read a request and write an answer, `dispatch` does the operations without knowing a
 //! binding, `turns` runs the agent. What is stored and in which order is the log's business.
 
 mod agent;
@@ -12,8 +12,11 @@ mod dispatch;
 mod jsonrpc;
 mod options;
 mod rest;
+mod rest_v03;
 mod route;
 mod router;
+mod rpc_v01;
+mod rpc_v03;
 mod simple;
 mod stream;
 mod turns;

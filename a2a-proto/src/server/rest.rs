@@ -130,7 +130,11 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     }
 
     /// Reads a request from the body; an empty body is an empty object.
-    async fn body<T: DeserializeOwned>(&self, parts: &Parts, body: Body) -> Result<T, A2aError> {
+    pub(super) async fn body<T: DeserializeOwned>(
+        &self,
+        parts: &Parts,
+        body: Body,
+    ) -> Result<T, A2aError> {
         let bytes = read_body(&parts.headers, body, self.options.max_body_bytes).await?;
         if bytes.is_empty() {
             return types::from_slice(b"{}");

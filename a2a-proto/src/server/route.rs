@@ -35,6 +35,8 @@ pub(super) enum Route {
         tenant: String,
         call: Call,
     },
+    /// Below `/v1`: the REST binding of 0.3.
+    RestV03(Call),
     SimpleSend,
     /// `GET /tasks/{id}`: in the simple dialect or in 1.0, as the request and the task say.
     TaskOrSimple(String),
@@ -42,7 +44,7 @@ pub(super) enum Route {
     SimpleTask(String),
 }
 
-/// An operation of the HTTP+JSON binding (A2A §11.3).
+/// An operation of the HTTP+JSON binding (A2A §11.3); 0.3 has the same ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Call {
     Send,
@@ -107,6 +109,9 @@ pub(super) fn route(method: &Method, path: &str) -> Result<Route, Miss> {
         [] | ["rpc" | "a2a"] => post(Route::JsonRpc),
         ["healthz"] => get(Route::Health),
         ["readyz"] => get(Route::Ready),
+        ["v1", "card"] => get(Route::RestV03(Call::ExtendedCard)),
+        ["v1", "extendedAgentCard"] => Err(Miss::NotFound),
+        ["v1", ref rest @ ..] => call(method, rest).map(Route::RestV03),
         ["tasks", "send"] if method == Method::POST => Ok(Route::SimpleSend),
         ["legacy", "tasks", "send"] => post(Route::SimpleSend),
         ["legacy", "tasks", id] => get(Route::SimpleTask(decode(id)?)),
@@ -253,6 +258,21 @@ mod tests {
             "/extendedAgentCard",
             &rest("", Call::ExtendedCard),
         );
+        check(
+            &Method::POST,
+            "/v1/message:send",
+            &Ok(Route::RestV03(Call::Send)),
+        );
+        check(
+            &Method::GET,
+            "/v1/tasks/t1:subscribe",
+            &Ok(Route::RestV03(Call::Subscribe(id()))),
+        );
+        check(
+            &Method::GET,
+            "/v1/card/",
+            &Ok(Route::RestV03(Call::ExtendedCard)),
+        );
         check(&Method::POST, "/tasks/send", &Ok(Route::SimpleSend));
         check(&Method::POST, "/tasks/send/", &Ok(Route::SimpleSend));
         check(
@@ -280,11 +300,11 @@ mod tests {
             &rest("a b", Call::Cancel("t1".into())),
         );
         for reserved in RESERVED {
-            check(
-                &Method::POST,
-                &format!("/{reserved}/message:send"),
-                &Err(Miss::NotFound),
-            );
+            let expect = match *reserved {
+                "v1" => Ok(Route::RestV03(Call::Send)),
+                _ => Err(Miss::NotFound),
+            };
+            check(&Method::POST, &format!("/{reserved}/message:send"), &expect);
         }
     }
 
@@ -332,7 +352,10 @@ mod tests {
             "/tasks//x",
             "//",
             "/tasks/t1/other",
-            "/v1/tasks/t1",
+            "/v1",
+            "/v1/extendedAgentCard",
+            "/v1/rpc",
+            "/v1/acme/tasks",
             "/a/b/c/d",
         ] {
             check(&Method::GET, path, &Err(Miss::NotFound));

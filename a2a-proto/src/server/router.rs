@@ -16,7 +16,7 @@ use super::answer::{JSON, json, rest_error, rpc_error};
 use super::auth::refuse;
 use super::cards::Shape;
 use super::route::{Miss, Route, route};
-use super::{Agent, Inner};
+use super::{Agent, Inner, rest_v03};
 use crate::error::{A2aError, ErrorMap};
 use crate::jsonrpc::Id;
 use crate::log::TaskLog;
@@ -73,17 +73,15 @@ async fn serve<A: Agent, L: TaskLog>(inner: Arc<Inner<A, L>>, request: Request) 
         Route::Ready => return inner.ready(),
         _ => {}
     }
-    let is_rpc = route == Route::JsonRpc;
+    let refusal = |error: &A2aError| match route {
+        Route::JsonRpc => rpc_error(&Id::null(), error),
+        Route::RestV03(_) => rest_v03::error(error, inner.options.error_map),
+        _ => rest_error(error, inner.options.error_map),
+    };
     let caller = match inner.options.auth.authenticate(&parts.headers) {
         Ok(caller) => caller,
         Err(error) => {
-            return refuse(error, |error| {
-                if is_rpc {
-                    rpc_error(&Id::null(), error)
-                } else {
-                    rest_error(error, inner.options.error_map)
-                }
-            });
+            return refuse(error, refusal);
         }
     };
     tracing::debug!(
@@ -97,6 +95,7 @@ async fn serve<A: Agent, L: TaskLog>(inner: Arc<Inner<A, L>>, request: Request) 
     let mut response = match route {
         Route::JsonRpc => inner.json_rpc(caller, &parts, body).await,
         Route::Rest { tenant, call } => inner.rest(caller, &parts, body, &tenant, call).await,
+        Route::RestV03(call) => inner.rest_v03(caller, &parts, body, call).await,
         Route::TaskOrSimple(id) => inner.task_or_simple(caller, &parts, id).await,
         Route::SimpleSend => inner.simple_send(caller, &parts, body).await,
         Route::SimpleTask(id) => inner.simple_task(caller, &parts, id).await,

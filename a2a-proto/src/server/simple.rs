@@ -161,7 +161,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             .unwrap_or_else(|error| rest_error(&error, self.options.error_map))
     }
 
-    /// Follows a task. One that has ended is shown once more, which is what a simple client means by asking.
+    /// Follows a task.
     async fn simple_stream(
         &self,
         caller: &Caller,
@@ -170,27 +170,36 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         after: Option<u64>,
     ) -> Result<Response, A2aError> {
         let task = self.open(caller, task_id).await?;
-        let feed = if after.is_none() && task.state().is_terminal() {
-            let permit = self.stream_permit()?;
-            Feed {
-                first: First::Snapshot(task.snapshot()),
-                rest: None,
-                permit,
-            }
-        } else {
-            let request = SubscribeToTaskRequest {
-                id: task_id.to_owned(),
-                ..SubscribeToTaskRequest::default()
-            };
-            self.subscribe(caller, request, after).await?
-        };
-        skip(&task, after.unwrap_or(0), &mut stream).await?;
+        let feed = self.follow_or_show(caller, &task, after).await?;
+        skip(&task, after.unwrap_or(0), |event| stream.skip(event)).await?;
         let error_map = self.options.error_map;
         stream::response(feed, SimpleFrames { stream, error_map }, &self.options)
     }
 
+    /// Follows a task. One that has ended is shown once more, which is what a client of the old dialects means by asking.
+    pub(super) async fn follow_or_show(
+        &self,
+        caller: &Caller,
+        task: &LogTask,
+        after: Option<u64>,
+    ) -> Result<Feed, A2aError> {
+        if after.is_none() && task.state().is_terminal() {
+            let permit = self.stream_permit()?;
+            return Ok(Feed {
+                first: First::Snapshot(task.snapshot()),
+                rest: None,
+                permit,
+            });
+        }
+        let request = SubscribeToTaskRequest {
+            id: task.id().to_owned(),
+            ..SubscribeToTaskRequest::default()
+        };
+        self.subscribe(caller, request, after).await
+    }
+
     /// The task that the client means, if it was made in the simple dialect, and what the client calls it.
-    async fn simple_id(
+    pub(super) async fn simple_id(
         &self,
         caller: &Caller,
         id: &str,
@@ -214,13 +223,17 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     }
 }
 
-/// Takes `stream` past the events up to number `after`: what a later frame says depends on them.
-async fn skip(task: &LogTask, after: u64, stream: &mut SimpleStream) -> Result<(), A2aError> {
+/// Shows `pass` the events up to number `after`: what a later frame says depends on them.
+pub(super) async fn skip(
+    task: &LogTask,
+    after: u64,
+    mut pass: impl FnMut(&StreamResponse),
+) -> Result<(), A2aError> {
     let mut seen = 0;
     while seen < after {
         let events = task.read(seen, PAGE).await.map_err(log_error)?;
         for event in events.iter().take_while(|event| event.seq <= after) {
-            stream.skip(&event.event().map_err(log_error)?);
+            pass(&event.event().map_err(log_error)?);
         }
         seen = events.last().map_or(after, |event| event.seq);
     }

@@ -24,6 +24,10 @@ pub(super) trait Render: Send + 'static {
     fn event(&mut self, event: &LoggedEvent, frames: &mut Frames) -> Result<(), A2aError>;
     /// The error that ends the stream.
     fn error(&mut self, error: &A2aError, frames: &mut Frames);
+    /// Whether the event just written is the last one although the task goes on, as older dialects have it.
+    fn closed(&self) -> bool {
+        false
+    }
 }
 
 struct Pump<R> {
@@ -130,6 +134,10 @@ impl<R: Render> Pump<R> {
         for event in events {
             if let Err(error) = self.render.event(event, &mut self.frames) {
                 self.end(&error);
+                return;
+            }
+            if self.render.closed() {
+                self.rest = None;
                 return;
             }
         }

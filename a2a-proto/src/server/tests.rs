@@ -16,6 +16,10 @@ mod restart;
 mod simple;
 mod streaming;
 mod tenants;
+mod v01;
+mod v03;
+mod v03_rest;
+mod versions;
 mod wire;
 
 use std::sync::Arc;
@@ -316,4 +320,14 @@ fn shared_token(options: &mut ServerOptions) {
         "s3cret".to_owned().into(),
         Caller::new("ann"),
     ));
+}
+
+/// A server that pushes.
+async fn pushing() -> Running {
+    let push = crate::push::PushOptions::new(crate::push::Keyring::in_memory());
+    Running::with(|options, agent| {
+        options.push = Some(crate::push::Pusher::new(push).unwrap());
+        agent.change_card(|card| card.capabilities.push_notifications = Some(true));
+    })
+    .await
 }

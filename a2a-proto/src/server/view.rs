@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::types::{Artifact, Message, Task};
+use crate::types::{Artifact, ListTasksResponse, Message, SendMessageResponse, Task};
 
 /// A task to be shown.
 #[derive(Debug, Clone)]
@@ -86,4 +86,26 @@ pub(super) enum SentView {
     Task(TaskView),
     /// A direct reply.
     Message(Message),
+}
+
+impl SentView {
+    /// The answer as an object of its own, for dialects that write it in another way.
+    pub(super) fn into_response(self) -> SendMessageResponse {
+        match self {
+            Self::Task(view) => SendMessageResponse::Task(view.to_task()),
+            Self::Message(message) => SendMessageResponse::Message(message),
+        }
+    }
+}
+
+impl ListView {
+    /// The page as an object of its own.
+    pub(super) fn into_response(self) -> ListTasksResponse {
+        ListTasksResponse {
+            tasks: self.tasks.iter().map(TaskView::to_task).collect(),
+            next_page_token: self.next_page_token,
+            page_size: self.page_size,
+            total_size: self.total_size,
+        }
+    }
 }

@@ -2,8 +2,11 @@
 //! field; out of canonical, everything has a form. What v0.1 has no word for is lost on the way out: ids of messages
 //! and artifacts (an artifact goes by its place), what a message refers to, extensions.
 
-use super::objects::{Artifact, Message, Part, SendParams, Task, TaskStatus};
+use super::objects::{
+    Artifact, Message, Part, SendParams, Task, TaskPushNotificationConfig, TaskStatus,
+};
 use crate::dialect::part::Members;
+use crate::dialect::push::PushNotificationConfig;
 use crate::dialect::words::{Time, role_out, state_in, state_out};
 use crate::error::{A2aError, FieldViolation};
 use crate::types::validate::Path;
@@ -24,7 +27,7 @@ impl SendParams {
         let push = self.push_notification;
         let configuration = SendMessageConfiguration {
             history_length: self.history_length,
-            task_push_notification_config: push.map(|config| config.for_task(String::new())),
+            task_push_notification_config: push.map(|config| only(config, String::new())),
             ..SendMessageConfiguration::default()
         };
         let request = SendMessageRequest {
@@ -52,6 +55,34 @@ impl SendParams {
             push_notification: configuration.task_push_notification_config.map(Into::into),
             history_length: configuration.history_length,
             metadata: request.metadata,
+        }
+    }
+}
+
+/// The id of the configuration of a task: in v0.1 there is one, and setting it again replaces it.
+const ONLY: &str = "only";
+
+fn only(config: PushNotificationConfig, task_id: String) -> types::TaskPushNotificationConfig {
+    types::TaskPushNotificationConfig {
+        id: ONLY.to_owned(),
+        ..config.for_task(task_id)
+    }
+}
+
+impl TaskPushNotificationConfig {
+    /// The configuration of 1.0 for the task `task_id`.
+    pub fn into_config(self, task_id: String) -> types::TaskPushNotificationConfig {
+        only(self.push_notification_config.unwrap_or_default(), task_id)
+    }
+
+    /// A configuration of the task that the client calls `client_id`.
+    pub fn of(config: types::TaskPushNotificationConfig, client_id: String) -> Self {
+        Self {
+            id: client_id,
+            push_notification_config: Some(PushNotificationConfig {
+                id: String::new(),
+                ..config.into()
+            }),
         }
     }
 }

@@ -7,8 +7,9 @@ use crate::error::A2aError;
 use crate::types::declare::message;
 use crate::types::validate::{Path, no_rules};
 use crate::types::{
-    self, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetTaskRequest, Metadata,
-    SendMessageRequest, SubscribeToTaskRequest, Validate as _,
+    self, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest,
+    GetTaskPushNotificationConfigRequest, GetTaskRequest, Metadata, SendMessageRequest,
+    SubscribeToTaskRequest, Validate as _,
 };
 
 message! {
@@ -191,6 +192,16 @@ impl From<SubscribeToTaskRequest> for TaskParams {
     fn from(request: SubscribeToTaskRequest) -> Self {
         Self {
             id: request.id,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<PushNotificationConfigParams> for GetTaskPushNotificationConfigRequest {
+    fn from(params: PushNotificationConfigParams) -> Self {
+        Self {
+            task_id: params.id,
+            id: params.push_notification_config_id,
             ..Self::default()
         }
     }

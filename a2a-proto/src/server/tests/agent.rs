@@ -14,6 +14,7 @@ use crate::types::{
     AgentCapabilities, AgentCard, AgentExtension, AgentInterface, AgentSkill, Artifact, Message,
     Part, TaskState,
 };
+use crate::version::ProtocolVersion;
 
 pub(super) struct TestAgent {
     pub(super) card: std::sync::Mutex<AgentCard>,
@@ -22,6 +23,8 @@ pub(super) struct TestAgent {
     pub(super) cancels: AtomicUsize,
     /// `cancel` answers this error.
     pub(super) stubborn: bool,
+    /// How the clients of the turns so far spoke.
+    pub(super) protocols: std::sync::Mutex<Vec<ProtocolVersion>>,
 }
 
 impl Default for TestAgent {
@@ -57,6 +60,7 @@ impl Default for TestAgent {
             go: Arc::new(Semaphore::new(0)),
             cancels: AtomicUsize::new(0),
             stubborn: false,
+            protocols: std::sync::Mutex::default(),
         }
     }
 }
@@ -64,6 +68,10 @@ impl Default for TestAgent {
 impl TestAgent {
     pub(super) fn change_card(&self, change: impl FnOnce(&mut AgentCard)) {
         change(&mut self.card.lock().unwrap());
+    }
+
+    pub(super) fn protocols(&self) -> Vec<ProtocolVersion> {
+        self.protocols.lock().unwrap().clone()
     }
 
     pub(super) fn require_extension(&self, uri: &str) {
@@ -109,6 +117,7 @@ impl Agent for TestAgent {
     }
 
     async fn execute(&self, turn: Turn, updates: Updates) -> Result<(), AgentError> {
+        self.protocols.lock().unwrap().push(turn.protocol);
         let text = turn.message.text();
         let (verb, rest) = text.split_once(' ').unwrap_or((&text, ""));
         let say = |text: &str| Some(updates.agent_message(vec![Part::text(text)]));

@@ -72,7 +72,7 @@ async fn jsonrpc_err_001_to_003_codes_of_everything_that_is_no_request() {
             json!(1),
         ),
         (
-            r#"{"jsonrpc":"2.0","id":1,"method":"message/send","params":{}}"#,
+            r#"{"jsonrpc":"2.0","id":1,"method":"messages/send","params":{}}"#,
             -32601,
             json!(1),
         ),
