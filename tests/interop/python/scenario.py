@@ -1,0 +1,61 @@
+"""What every driver and every server of this folder agrees on: the texts, the limits, and how a result is told.
+
+Here because the two versions of the SDK share no types, so all that the programs can share is plain data. Knows no SDK.
+"""
+
+import asyncio
+import json
+import sys
+import traceback
+
+HELLO = "hello interop"
+CHUNKS = 5
+STREAM = f"spam {CHUNKS}"
+ASK = "input Which colour?"
+ANSWER = "the answer is blue"
+HANG = "hang"
+# One chunk of the directive that the benches use.
+BULK = "x" * 64
+UNKNOWN = "00000000-0000-7000-8000-000000000000"
+TOKEN = "interop-token"
+
+# Seconds for one operation. The slowest one starts a real agent process and stops it again.
+LIMIT = 30
+
+
+class Absent(Exception):
+    """The SDK has no such operation; the message says what is missing."""
+
+
+def check(condition, what):
+    """Fails the operation unless `condition` holds."""
+    if not condition:
+        raise AssertionError(what)
+
+
+def tell(op, ok, detail=""):
+    """Writes one result; `ok` is None where the SDK has no such thing."""
+    print(json.dumps({"op": op, "ok": ok, "detail": detail}), flush=True)
+
+
+async def run(operations):
+    """Runs each `(name, function)` in turn, each within its limit, and tells how it went."""
+    for op, function in operations:
+        try:
+            detail = await asyncio.wait_for(function(), LIMIT)
+            tell(op, True, detail or "")
+        except Absent as absent:
+            tell(op, None, str(absent))
+        except (asyncio.TimeoutError, TimeoutError):
+            tell(op, False, f"no answer within {LIMIT} s")
+        except Exception as error:  # every failure of the SDK is a result here
+            print(traceback.format_exc(), file=sys.stderr)
+            tell(op, False, f"{type(error).__name__}: {error}"[:400])
+
+
+def parse_directive(text):
+    """Splits what a test says into `(directive, rest)`; a text without a directive is an echo."""
+    word, _, rest = text.strip().partition(" ")
+    if word in ("spam", "bulk", "input", "hang"):
+        return word, rest
+    return "echo", text
