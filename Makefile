@@ -51,6 +51,11 @@ fuzz: ## Look for inputs that break a parser; SECONDS_EACH=600 for longer
 		$(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none --features engine $$target \
 			target/fuzz-corpus/$$target tests/fuzz/corpus/$$target -- -max_total_time=$(SECONDS_EACH) -max_len=4096; \
 	done
+.PHONY: interop
+interop: ## Run the official A2A SDKs against this build; ONLY='python go' for some
+	@tests/interop/setup.sh $(ONLY)
+	$(CARGO) build --locked --package captain --package worker --package e2e --bins
+	$(CARGO) run --locked --quiet --package e2e --bin interop -- $(if $(ONLY),$(ONLY:%=--only %),--markdown docs/interop.md) --json .interop/report.json
 
 .PHONY: build
 build: ## Build the programs, optimised

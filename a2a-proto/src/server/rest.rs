@@ -129,14 +129,15 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         }
     }
 
-    /// Reads a request from the body; an empty body is an empty object.
+    /// Reads a request from the body; an empty body is an empty object, and so is `null`, which the Go SDK writes where it
+    /// has nothing to say.
     pub(super) async fn body<T: DeserializeOwned>(
         &self,
         parts: &Parts,
         body: Body,
     ) -> Result<T, A2aError> {
         let bytes = read_body(&parts.headers, body, self.options.max_body_bytes).await?;
-        if bytes.is_empty() {
+        if bytes.is_empty() || bytes.trim_ascii() == b"null" {
             return types::from_slice(b"{}");
         }
         check_content_type(&parts.headers)?;

@@ -39,18 +39,27 @@ def tell(op, ok, detail=""):
 
 
 async def run(operations):
-    """Runs each `(name, function)` in turn, each within its limit, and tells how it went."""
-    for op, function in operations:
-        try:
-            detail = await asyncio.wait_for(function(), LIMIT)
-            tell(op, True, detail or "")
-        except Absent as absent:
-            tell(op, None, str(absent))
-        except (asyncio.TimeoutError, TimeoutError):
-            tell(op, False, f"no answer within {LIMIT} s")
-        except Exception as error:  # every failure of the SDK is a result here
-            print(traceback.format_exc(), file=sys.stderr)
-            tell(op, False, f"{type(error).__name__}: {error}"[:400])
+    """Runs each `(name, function)` in turn and tells how it went; without the first, the card, there is no second."""
+    for number, (op, function) in enumerate(operations):
+        if not await run_one(op, function) and number == 0:
+            return
+
+
+async def run_one(op, function):
+    """Runs one operation within its limit and tells how it went; whether it succeeded."""
+    try:
+        detail = await asyncio.wait_for(function(), LIMIT)
+    except Absent as absent:
+        tell(op, None, str(absent))
+    except (asyncio.TimeoutError, TimeoutError):
+        tell(op, False, f"no answer within {LIMIT} s")
+    except Exception as error:  # every failure of the SDK is a result here
+        print(traceback.format_exc(), file=sys.stderr)
+        tell(op, False, f"{type(error).__name__}: {error}"[:400])
+    else:
+        tell(op, True, detail or "")
+        return True
+    return False
 
 
 def parse_directive(text):

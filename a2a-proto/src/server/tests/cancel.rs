@@ -36,10 +36,14 @@ async fn core_cancel_001_to_003_cancel_ended_unknown() {
         assert_eq!(state(&canceled), "TASK_STATE_CANCELED");
     }
     assert_eq!(server.agent.cancels.load(Ordering::SeqCst), 4);
-    // An empty body is an empty request.
-    let task = server.begin("wait").await;
-    let path = format!("/tasks/{}:cancel", task["id"].as_str().unwrap());
-    assert_eq!(server.send("POST", &path, &[], b"").await.status, 200);
+    // An empty body is an empty request, and so is `null`.
+    for body in ["", "null"] {
+        let task = server.begin("wait").await;
+        let path = format!("/tasks/{}:cancel", task["id"].as_str().unwrap());
+        let headers = [("content-type", "application/json")];
+        let answer = server.send("POST", &path, &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, 200, "{body:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -94,9 +94,6 @@ func request(text string, task *a2a.Task) *a2a.SendMessageRequest {
 
 // ask sends without streaming and wants a task in `state` back.
 func (d *driver) ask(ctx context.Context, request *a2a.SendMessageRequest, state a2a.TaskState) (*a2a.Task, error) {
-	if d.client == nil {
-		return nil, errors.New("there is no client: the card failed")
-	}
 	answer, err := d.client.SendMessage(ctx, request)
 	if err != nil {
 		return nil, err
@@ -167,9 +164,6 @@ func (d *driver) send(ctx context.Context) (string, error) {
 }
 
 func (d *driver) stream(ctx context.Context) (string, error) {
-	if d.client == nil {
-		return "", errors.New("there is no client: the card failed")
-	}
 	var all strings.Builder
 	var last a2a.TaskState
 	count := 0
@@ -234,9 +228,6 @@ func (d *driver) list(ctx context.Context) (string, error) {
 }
 
 func (d *driver) unknown(ctx context.Context) (string, error) {
-	if d.client == nil {
-		return "", errors.New("there is no client: the card failed")
-	}
 	_, err := d.client.GetTask(ctx, &a2a.GetTaskRequest{ID: scenario.Unknown})
 	if errors.Is(err, a2a.ErrTaskNotFound) {
 		return "", nil
@@ -296,9 +287,6 @@ func (d *driver) ends(ctx context.Context, id a2a.TaskID, stream *events) error 
 }
 
 func (d *driver) cancel(ctx context.Context) (string, error) {
-	if d.client == nil {
-		return "", errors.New("there is no client: the card failed")
-	}
 	stream := follow(d.client.SendStreamingMessage(ctx, request(scenario.Hang, nil)))
 	task, ok := (<-stream.first).(*a2a.Task)
 	if !ok {

@@ -49,10 +49,11 @@ type result struct {
 	Detail string `json:"detail"`
 }
 
-// Run runs each operation in turn, each within its limit, and tells how it went.
+// Run runs each operation in turn, each within its limit, and tells how it went; without the first, the card, there is no
+// second.
 func Run(operations []Operation) {
 	out := json.NewEncoder(os.Stdout)
-	for _, operation := range operations {
+	for number, operation := range operations {
 		ctx, cancel := context.WithTimeout(context.Background(), limit)
 		detail, err := operation.Run(ctx)
 		late := ctx.Err() != nil
@@ -70,6 +71,9 @@ func Run(operations []Operation) {
 		}
 		if err := out.Encode(line); err != nil {
 			os.Exit(1)
+		}
+		if number == 0 && !ok {
+			return
 		}
 	}
 }
