@@ -51,6 +51,7 @@ fuzz: ## Look for inputs that break a parser; SECONDS_EACH=600 for longer
 		$(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none --features engine $$target \
 			target/fuzz-corpus/$$target tests/fuzz/corpus/$$target -- -max_total_time=$(SECONDS_EACH) -max_len=4096; \
 	done
+
 .PHONY: interop
 interop: ## Run the official A2A SDKs against this build; ONLY='python go' for some
 	@tests/interop/setup.sh $(ONLY)
