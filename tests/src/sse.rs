@@ -16,6 +16,8 @@ pub struct Frame {
     pub event: String,
     /// The `data:` field as JSON.
     pub data: Value,
+    /// The `data:` field as it came.
+    pub text: String,
 }
 
 /// A stream of events.
@@ -108,6 +110,7 @@ fn parse(block: &str) -> Option<Frame> {
         id,
         event: event.unwrap_or_else(|| "message".to_owned()),
         data: serde_json::from_str(&text).unwrap_or_else(|_| panic!("data is JSON: {text:?}")),
+        text,
     })
 }
 
