@@ -33,9 +33,15 @@ impl Guarded {
         let folder = tempfile::tempdir().unwrap();
         let keys = folder.path().join("keys.json");
         fs::write(&keys, serde_json::to_vec(&signer.jwks()).unwrap()).unwrap();
-        let server = at.serve(Profile::ExtendedCard, &["--trust", keys.to_str().unwrap()]).await;
+        let server = at
+            .serve(Profile::ExtendedCard, &["--trust", keys.to_str().unwrap()])
+            .await;
         let peer = Peer::new(&server.url, binding);
-        Self { peer, signer, _at: at }
+        Self {
+            peer,
+            signer,
+            _at: at,
+        }
     }
 
     fn token(&self, name: &str, aud: &str, seconds: i64) -> String {
@@ -43,7 +49,8 @@ impl Guarded {
     }
 
     fn caller(&self, name: &str) -> Peer {
-        self.peer.with_token(&self.token(name, "worker:conformance", 600))
+        self.peer
+            .with_token(&self.token(name, "worker:conformance", 600))
     }
 }
 
@@ -70,7 +77,9 @@ fn operations(task: &Value) -> Vec<(&'static str, Value)> {
         .map(|method| {
             let params = match method {
                 "SendMessage" | "SendStreamingMessage" => follow_up(task, "m-2", "hello"),
-                "CreateTaskPushNotificationConfig" => json!({"taskId": task["id"], "url": "https://example.com/hook"}),
+                "CreateTaskPushNotificationConfig" => {
+                    json!({"taskId": task["id"], "url": "https://example.com/hook"})
+                }
                 "ListTasks" | "GetExtendedAgentCard" => json!({}),
                 "GetTask" | "CancelTask" | "SubscribeToTask" => json!({"id": task["id"]}),
                 _ => json!({"taskId": task["id"], "id": "c"}),
@@ -109,16 +118,33 @@ async fn every_call_is_checked(binding: Binding) {
         };
         for (operation, params) in operations(&task) {
             let status = peer.send(operation, &params).await.status();
-            assert_eq!(status, StatusCode::UNAUTHORIZED, "{operation} with {token:?}");
+            assert_eq!(
+                status,
+                StatusCode::UNAUTHORIZED,
+                "{operation} with {token:?}"
+            );
         }
     }
     assert_eq!(alice.get(&task).await, task, "nothing happened to the task");
-    let card = answer(guarded.peer.raw(Method::GET, "/.well-known/agent-card.json")).await;
+    let card = answer(
+        guarded
+            .peer
+            .raw(Method::GET, "/.well-known/agent-card.json"),
+    )
+    .await;
     let card: Value = card.json().await.unwrap();
-    assert!(card["securitySchemes"]["bearer"].is_object(), "it says what is needed: {card}");
-    assert!(card["securityRequirements"][0]["schemes"]["bearer"].is_object(), "{card}");
+    assert!(
+        card["securitySchemes"]["bearer"].is_object(),
+        "it says what is needed: {card}"
+    );
+    assert!(
+        card["securityRequirements"][0]["schemes"]["bearer"].is_object(),
+        "{card}"
+    );
     let extended = alice.ok("GetExtendedAgentCard", json!({})).await;
-    assert!(extended["skills"].as_array().unwrap().len() > card["skills"].as_array().unwrap().len());
+    assert!(
+        extended["skills"].as_array().unwrap().len() > card["skills"].as_array().unwrap().len()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -137,14 +163,23 @@ async fn a_refusal_says_how(binding: Binding) {
     let expired = guarded.token("alice", "worker:conformance", -3600);
     for (peer, challenge) in [
         (guarded.peer.clone(), "Bearer"),
-        (guarded.peer.with("Authorization", "Basic YTpi"), "Bearer error=\"invalid_request\""),
-        (guarded.peer.with_token(&expired), "Bearer error=\"invalid_token\""),
+        (
+            guarded.peer.with("Authorization", "Basic YTpi"),
+            "Bearer error=\"invalid_request\"",
+        ),
+        (
+            guarded.peer.with_token(&expired),
+            "Bearer error=\"invalid_token\"",
+        ),
     ] {
         let answer = peer.send("ListTasks", &json!({})).await;
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
         assert_eq!(answer.headers()["www-authenticate"], challenge);
         let text = answer.text().await.unwrap();
-        assert!(!text.contains("expired") && text.to_lowercase().contains("bearer"), "{text}");
+        assert!(
+            !text.contains("expired") && text.to_lowercase().contains("bearer"),
+            "{text}"
+        );
     }
 }
 
@@ -170,7 +205,9 @@ async fn auth_intask_002(at: At) {
     let peer = at.peer().await;
     let task = task_of(peer.ok("SendMessage", sign_in()).await);
     assert_eq!(state(&task), "TASK_STATE_AUTH_REQUIRED");
-    let list = peer.ok("ListTasks", json!({"status": "TASK_STATE_AUTH_REQUIRED"})).await;
+    let list = peer
+        .ok("ListTasks", json!({"status": "TASK_STATE_AUTH_REQUIRED"}))
+        .await;
     assert_eq!(list["tasks"][0]["id"], task["id"]);
 }
 
@@ -193,9 +230,15 @@ requirement!(auth_intask_004, auth_intask_004_jsonrpc: JsonRpc, auth_intask_004_
 async fn auth_intask_004(at: At) {
     let peer = at.peer().await;
     let task = task_of(peer.ok("SendMessage", sign_in()).await);
-    let text = task["status"]["message"]["parts"][0]["text"].as_str().unwrap().to_owned();
+    let text = task["status"]["message"]["parts"][0]["text"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert!(text.contains("https://"), "{text}");
-    let done = task_of(peer.ok("SendMessage", follow_up(&task, "m-2", "I have signed in")).await);
+    let done = task_of(
+        peer.ok("SendMessage", follow_up(&task, "m-2", "I have signed in"))
+            .await,
+    );
     assert_eq!(state(&done), "TASK_STATE_COMPLETED");
 }
 
@@ -204,12 +247,18 @@ requirement!(auth_intask_005, auth_intask_005_jsonrpc: JsonRpc, auth_intask_005_
 /// Streams stay open while the task waits for the sign-in.
 async fn auth_intask_005(at: At) {
     let peer = at.peer().await;
-    let mut stream = peer.stream("SendStreamingMessage", sign_in()).await.unwrap();
-    let asked = stream.until(|event| state(event) == "TASK_STATE_AUTH_REQUIRED").await;
+    let mut stream = peer
+        .stream("SendStreamingMessage", sign_in())
+        .await
+        .unwrap();
+    let asked = stream
+        .until(|event| state(event) == "TASK_STATE_AUTH_REQUIRED")
+        .await;
     let task = &asked[0]["task"];
     let mut second = peer.subscribed(task).await;
     assert_eq!(kind(&second.next().await.unwrap()), "task");
-    peer.ok("SendMessage", follow_up(task, "m-2", "signed in")).await;
+    peer.ok("SendMessage", follow_up(task, "m-2", "signed in"))
+        .await;
     for rest in [stream.rest().await, second.rest().await] {
         assert!(rest.last().is_some_and(ended), "{rest:#?}");
     }
@@ -221,13 +270,27 @@ requirement!(auth_intask_006, auth_intask_006_jsonrpc: JsonRpc, auth_intask_006_
 async fn auth_intask_006(at: At) {
     let peer = at.peer().await;
     let task = task_of(peer.ok("SendMessage", sign_in()).await);
-    let again = task_of(peer.ok("SendMessage", follow_up(&task, "tck-input-required-1", "which account?")).await);
-    assert_eq!((&again["id"], state(&again)), (&task["id"], "TASK_STATE_INPUT_REQUIRED"));
-    peer.ok("SendMessage", follow_up(&task, "m-3", "signed in")).await;
+    let again = task_of(
+        peer.ok(
+            "SendMessage",
+            follow_up(&task, "tck-input-required-1", "which account?"),
+        )
+        .await,
+    );
+    assert_eq!(
+        (&again["id"], state(&again)),
+        (&task["id"], "TASK_STATE_INPUT_REQUIRED")
+    );
+    peer.ok("SendMessage", follow_up(&task, "m-3", "signed in"))
+        .await;
     let mut next = message("m-4", "tck-auth-required");
     next["contextId"] = task["contextId"].clone();
     let next = task_of(peer.ok("SendMessage", json!({"message": next})).await);
-    assert_eq!(state(&next), "TASK_STATE_AUTH_REQUIRED", "it is asked for again");
+    assert_eq!(
+        state(&next),
+        "TASK_STATE_AUTH_REQUIRED",
+        "it is asked for again"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -247,10 +310,21 @@ async fn lists_are_the_callers_own(binding: Binding) {
     let task = alice.task("tck-complete-task-1").await;
     let own = bob.task("tck-complete-task-1").await;
     let list = bob.ok("ListTasks", json!({})).await;
-    assert_eq!((&list["totalSize"], &list["tasks"][0]["id"]), (&json!(1), &own["id"]));
-    let list = bob.ok("ListTasks", json!({"contextId": task["contextId"]})).await;
-    assert_eq!((&list["totalSize"], &list["tasks"]), (&json!(0), &json!([])));
-    assert_eq!(alice.ok("ListTasks", json!({})).await["tasks"][0]["id"], task["id"]);
+    assert_eq!(
+        (&list["totalSize"], &list["tasks"][0]["id"]),
+        (&json!(1), &own["id"])
+    );
+    let list = bob
+        .ok("ListTasks", json!({"contextId": task["contextId"]}))
+        .await;
+    assert_eq!(
+        (&list["totalSize"], &list["tasks"]),
+        (&json!(0), &json!([]))
+    );
+    assert_eq!(
+        alice.ok("ListTasks", json!({})).await["tasks"][0]["id"],
+        task["id"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -276,8 +350,14 @@ async fn others_tasks_are_not_there(binding: Binding) {
         }
         let of_alice = bob.refuses(operation, params, Kind::TaskNotFound).await;
         let of_nobody = bob.refuses(operation, absent, Kind::TaskNotFound).await;
-        let text = |fault: &crate::wire::Fault, id: &Value| fault.body.to_string().replace(id.as_str().unwrap(), "ID");
-        assert_eq!(text(&of_alice, &task["id"]), text(&of_nobody, &nothing["id"]), "{operation}");
+        let text = |fault: &crate::wire::Fault, id: &Value| {
+            fault.body.to_string().replace(id.as_str().unwrap(), "ID")
+        };
+        assert_eq!(
+            text(&of_alice, &task["id"]),
+            text(&of_nobody, &nothing["id"]),
+            "{operation}"
+        );
     }
     assert_eq!(alice.get(&task).await, task, "nothing happened to it");
 }
@@ -305,11 +385,20 @@ async fn the_owner_stays_the_owner(binding: Binding) {
     let own = task_of(bob.ok("SendMessage", json!({"message": same})).await);
     assert_ne!(own["id"], task["id"]);
     assert_eq!(own["history"].as_array().map(Vec::len), Some(1), "{own}");
-    alice.refuses("GetTask", json!({"id": own["id"]}), Kind::TaskNotFound).await;
-    let list = alice.ok("ListTasks", json!({"contextId": task["contextId"]})).await;
+    alice
+        .refuses("GetTask", json!({"id": own["id"]}), Kind::TaskNotFound)
+        .await;
+    let list = alice
+        .ok("ListTasks", json!({"contextId": task["contextId"]}))
+        .await;
     assert_eq!(list["totalSize"], 1, "{list}");
     // A second token of the same caller is the same caller.
     assert_eq!(guarded.caller("alice").get(&task).await, task);
     let call = envelope("GetTask", &json!({"id": task["id"]}));
-    assert_eq!(answer(alice.raw(Method::POST, "/").json(&call)).await.status(), StatusCode::OK);
+    assert_eq!(
+        answer(alice.raw(Method::POST, "/").json(&call))
+            .await
+            .status(),
+        StatusCode::OK
+    );
 }

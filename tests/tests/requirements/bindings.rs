@@ -25,7 +25,8 @@ async fn bind_equiv_001(at: At) {
         for method in METHODS {
             // Whatever it answers, it is not that there is no such operation.
             if let Err(fault) = peer.call(method, params.clone()).await {
-                let unknown = fault.code == -32601 || fault.status.as_deref() == Some("UNIMPLEMENTED");
+                let unknown =
+                    fault.code == -32601 || fault.status.as_deref() == Some("UNIMPLEMENTED");
                 assert!(!unknown, "{binding:?} {method}: {fault:#?}");
             }
         }
@@ -46,7 +47,10 @@ async fn bind_equiv_002(at: At) {
     ] {
         let mut answers = Vec::new();
         for binding in ALL {
-            let answer = peer.speaking(binding).ok("SendMessage", params(id, "hello")).await;
+            let answer = peer
+                .speaking(binding)
+                .ok("SendMessage", params(id, "hello"))
+                .await;
             answers.push(blank(answer));
         }
         for answer in &answers[1..] {
@@ -59,9 +63,15 @@ async fn bind_equiv_002(at: At) {
         assert_eq!(used.get(&task).await, task);
         let mut stream = used.subscribed(&task).await;
         stream.next().await.unwrap();
-        peer.speaking(made).ok("SendMessage", follow_up(&task, "m-2", "go on")).await;
+        peer.speaking(made)
+            .ok("SendMessage", follow_up(&task, "m-2", "go on"))
+            .await;
         let rest = stream.rest().await;
-        assert_eq!(rest.last().map(state), Some("TASK_STATE_COMPLETED"), "{rest:#?}");
+        assert_eq!(
+            rest.last().map(state),
+            Some("TASK_STATE_COMPLETED"),
+            "{rest:#?}"
+        );
     }
 }
 
@@ -71,8 +81,13 @@ fn blank(mut value: Value) -> Value {
         Value::Object(members) => {
             for (name, value) in members.iter_mut() {
                 let differs = matches!(&**name, "id" | "contextId" | "taskId" | "timestamp");
-                let made = name == "messageId" && !value.as_str().unwrap_or_default().starts_with("tck-");
-                *value = if differs || made { json!("…") } else { blank(value.take()) };
+                let made =
+                    name == "messageId" && !value.as_str().unwrap_or_default().starts_with("tck-");
+                *value = if differs || made {
+                    json!("…")
+                } else {
+                    blank(value.take())
+                };
             }
         }
         Value::Array(items) => items.iter_mut().for_each(|item| *item = blank(item.take())),
@@ -95,16 +110,31 @@ async fn bind_equiv_003(at: At) {
     };
     for (operation, request, kind) in [
         ("GetTask", json!({"id": "x"}), Kind::TaskNotFound),
-        ("CancelTask", json!({"id": ended["id"]}), Kind::TaskNotCancelable),
-        ("SubscribeToTask", json!({"id": ended["id"]}), Kind::Unsupported),
-        ("SendMessage", follow_up(&ended, "m-2", "x"), Kind::Unsupported),
+        (
+            "CancelTask",
+            json!({"id": ended["id"]}),
+            Kind::TaskNotCancelable,
+        ),
+        (
+            "SubscribeToTask",
+            json!({"id": ended["id"]}),
+            Kind::Unsupported,
+        ),
+        (
+            "SendMessage",
+            follow_up(&ended, "m-2", "x"),
+            Kind::Unsupported,
+        ),
         ("SendMessage", json!({}), Kind::InvalidParams),
         ("SendMessage", mismatch, Kind::InvalidParams),
         ("ListTasks", json!({"pageToken": "x"}), Kind::InvalidParams),
     ] {
         let mut texts = Vec::new();
         for binding in ALL {
-            let fault = peer.speaking(binding).refuses(operation, request.clone(), kind).await;
+            let fault = peer
+                .speaking(binding)
+                .refuses(operation, request.clone(), kind)
+                .await;
             texts.push((fault.message.clone(), fault.details));
         }
         for text in &texts[1..] {
@@ -125,7 +155,11 @@ async fn bind_equiv_004(at: At) {
         assert_eq!(kind(&stream.next().await.unwrap()), "task");
         streams.push(stream);
     }
-    peer.ok("SendMessage", follow_up(&task, "tck-stream-artifact-chunked-1", "go on")).await;
+    peer.ok(
+        "SendMessage",
+        follow_up(&task, "tck-stream-artifact-chunked-1", "go on"),
+    )
+    .await;
     let mut all = Vec::new();
     for stream in streams {
         all.push(stream.rest().await);
@@ -147,13 +181,43 @@ async fn bind_field_001(at: At) {
         request["message"]["metadata"] = json!({"keep_this_name": 1});
         let sent = peer.ok("SendMessage", request).await;
         let task = &sent["task"];
-        assert_eq!(names(task), ["artifacts", "contextId", "history", "id", "status"], "{task}");
-        assert_eq!(names(&task["artifacts"][0]), ["artifactId", "parts"], "{task}");
-        assert_eq!(names(&task["artifacts"][0]["parts"][0]), ["filename", "mediaType", "raw"], "{task}");
+        assert_eq!(
+            names(task),
+            ["artifacts", "contextId", "history", "id", "status"],
+            "{task}"
+        );
+        assert_eq!(
+            names(&task["artifacts"][0]),
+            ["artifactId", "parts"],
+            "{task}"
+        );
+        assert_eq!(
+            names(&task["artifacts"][0]["parts"][0]),
+            ["filename", "mediaType", "raw"],
+            "{task}"
+        );
         let message = &task["history"][0];
-        assert_eq!(names(message), ["contextId", "messageId", "metadata", "parts", "role", "taskId"], "{task}");
-        assert_eq!(message["metadata"], json!({"keep_this_name": 1}), "the client's own names are kept");
+        assert_eq!(
+            names(message),
+            [
+                "contextId",
+                "messageId",
+                "metadata",
+                "parts",
+                "role",
+                "taskId"
+            ],
+            "{task}"
+        );
+        assert_eq!(
+            message["metadata"],
+            json!({"keep_this_name": 1}),
+            "the client's own names are kept"
+        );
         let list = peer.ok("ListTasks", json!({})).await;
-        assert_eq!(names(&list), ["nextPageToken", "pageSize", "tasks", "totalSize"]);
+        assert_eq!(
+            names(&list),
+            ["nextPageToken", "pageSize", "tasks", "totalSize"]
+        );
     }
 }

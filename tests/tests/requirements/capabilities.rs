@@ -19,16 +19,28 @@ async fn core_cap_001(at: At) {
     let task = peer.task("tck-complete-task-1").await;
     let id = &task["id"];
     for (operation, request) in [
-        ("CreateTaskPushNotificationConfig", json!({"taskId": id, "url": "https://example.com/hook"})),
-        ("GetTaskPushNotificationConfig", json!({"taskId": id, "id": "c"})),
+        (
+            "CreateTaskPushNotificationConfig",
+            json!({"taskId": id, "url": "https://example.com/hook"}),
+        ),
+        (
+            "GetTaskPushNotificationConfig",
+            json!({"taskId": id, "id": "c"}),
+        ),
         ("ListTaskPushNotificationConfigs", json!({"taskId": id})),
-        ("DeleteTaskPushNotificationConfig", json!({"taskId": id, "id": "c"})),
+        (
+            "DeleteTaskPushNotificationConfig",
+            json!({"taskId": id, "id": "c"}),
+        ),
     ] {
-        peer.refuses(operation, request, Kind::PushNotSupported).await;
+        peer.refuses(operation, request, Kind::PushNotSupported)
+            .await;
     }
     let mut request = immediate("m-1");
-    request["configuration"]["taskPushNotificationConfig"] = json!({"url": "https://example.com/hook"});
-    peer.refuses("SendMessage", request, Kind::PushNotSupported).await;
+    request["configuration"]["taskPushNotificationConfig"] =
+        json!({"url": "https://example.com/hook"});
+    peer.refuses("SendMessage", request, Kind::PushNotSupported)
+        .await;
 }
 
 requirement!(core_cap_002, core_cap_002_jsonrpc: JsonRpc, core_cap_002_rest: Rest);
@@ -36,9 +48,19 @@ requirement!(core_cap_002, core_cap_002_jsonrpc: JsonRpc, core_cap_002_rest: Res
 /// Without streaming, both operations that stream are refused, and everything else works.
 async fn core_cap_002(at: At) {
     let peer = at.profile(Profile::Minimal).await;
-    peer.refuses("SendStreamingMessage", params("m-1", "hello"), Kind::Unsupported).await;
+    peer.refuses(
+        "SendStreamingMessage",
+        params("m-1", "hello"),
+        Kind::Unsupported,
+    )
+    .await;
     let task = peer.task("tck-input-required-1").await;
-    peer.refuses("SubscribeToTask", json!({"id": task["id"]}), Kind::Unsupported).await;
+    peer.refuses(
+        "SubscribeToTask",
+        json!({"id": task["id"]}),
+        Kind::Unsupported,
+    )
+    .await;
     assert_eq!(state(&peer.get(&task).await), "TASK_STATE_INPUT_REQUIRED");
 }
 
@@ -48,7 +70,8 @@ requirement!(core_cap_003, core_cap_003_jsonrpc: JsonRpc, core_cap_003_rest: Res
 async fn core_cap_003(at: At) {
     for profile in [Profile::Minimal, Profile::StreamingPush] {
         let peer = at.profile(profile).await;
-        peer.refuses("GetExtendedAgentCard", json!({}), Kind::Unsupported).await;
+        peer.refuses("GetExtendedAgentCard", json!({}), Kind::Unsupported)
+            .await;
     }
 }
 
@@ -58,9 +81,16 @@ requirement!(core_cap_004, core_cap_004_jsonrpc: JsonRpc, core_cap_004_rest: Res
 async fn core_cap_004(at: At) {
     let peer = at.profile(Profile::RequiredExtension).await;
     let known = peer.with("A2A-Extensions", &format!("urn:example:other, {EXTENSION}"));
-    let task = task_of(known.ok("SendMessage", params("tck-input-required-1", "hello")).await);
+    let task = task_of(
+        known
+            .ok("SendMessage", params("tck-input-required-1", "hello"))
+            .await,
+    );
     known.subscribed(&task).await.next().await.unwrap();
-    for unaware in [peer.clone(), peer.with("A2A-Extensions", "urn:example:other")] {
+    for unaware in [
+        peer.clone(),
+        peer.with("A2A-Extensions", "urn:example:other"),
+    ] {
         for (operation, request) in [
             ("SendMessage", params("m-1", "hello")),
             ("SendStreamingMessage", params("m-1", "hello")),
@@ -69,10 +99,22 @@ async fn core_cap_004(at: At) {
             ("SubscribeToTask", json!({"id": task["id"]})),
             ("CancelTask", json!({"id": task["id"]})),
         ] {
-            let fault = unaware.refuses(operation, request, Kind::ExtensionRequired).await;
-            assert!(detail(&fault, "google.rpc.ErrorInfo").unwrap().to_string().contains(EXTENSION), "{fault:#?}");
+            let fault = unaware
+                .refuses(operation, request, Kind::ExtensionRequired)
+                .await;
+            assert!(
+                detail(&fault, "google.rpc.ErrorInfo")
+                    .unwrap()
+                    .to_string()
+                    .contains(EXTENSION),
+                "{fault:#?}"
+            );
         }
     }
     let other = at.peer().await.with("A2A-Extensions", "urn:example:other");
-    assert_eq!(state(&other.task("tck-complete-task-1").await), "TASK_STATE_COMPLETED", "unknown ones are ignored");
+    assert_eq!(
+        state(&other.task("tck-complete-task-1").await),
+        "TASK_STATE_COMPLETED",
+        "unknown ones are ignored"
+    );
 }

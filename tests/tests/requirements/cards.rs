@@ -15,7 +15,9 @@ const WELL_KNOWN: &str = "/.well-known/agent-card.json";
 
 async fn get(peer: &Peer, headers: &[(&str, &str)]) -> Response {
     let request = peer.without("A2A-Version").raw(Method::GET, WELL_KNOWN);
-    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let request = headers.iter().fold(request, |request, (name, value)| {
+        request.header(*name, *value)
+    });
     answer(request).await
 }
 
@@ -40,7 +42,10 @@ async fn card_disc_001(at: At) {
         assert_eq!(answer.status(), StatusCode::OK, "{profile:?}");
         assert_eq!(answer.headers()["content-type"], "application/json");
         let card: Value = answer.json().await.unwrap();
-        assert!(card["name"].as_str().is_some_and(|name| !name.is_empty()), "{card}");
+        assert!(
+            card["name"].as_str().is_some_and(|name| !name.is_empty()),
+            "{card}"
+        );
         let post = answer_of(&peer, Method::POST).await;
         assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);
     }
@@ -60,7 +65,12 @@ async fn card_proto_001(at: At) {
     assert!(interfaces.len() >= 2, "{card:#}");
     for interface in interfaces {
         for name in ["url", "protocolBinding", "protocolVersion"] {
-            assert!(interface[name].as_str().is_some_and(|text| !text.is_empty()), "{name}: {interface}");
+            assert!(
+                interface[name]
+                    .as_str()
+                    .is_some_and(|text| !text.is_empty()),
+                "{name}: {interface}"
+            );
         }
         let version = interface["protocolVersion"].as_str().unwrap();
         assert!(matches!(version, "1.0" | "0.3"), "{interface}");
@@ -74,7 +84,10 @@ async fn card_proto_001(at: At) {
         assert!(url.starts_with("http://"), "{interface}");
         if version == "1.0" {
             let there = Peer::new(url, binding);
-            assert_eq!(state(&there.task("tck-complete-task-1").await), "TASK_STATE_COMPLETED");
+            assert_eq!(
+                state(&there.task("tck-complete-task-1").await),
+                "TASK_STATE_COMPLETED"
+            );
         }
     }
 }
@@ -86,7 +99,10 @@ async fn card_proto_002(at: At) {
     let card = card(&at.peer().await).await;
     let interfaces = card["supportedInterfaces"].as_array().unwrap();
     assert_eq!(interfaces[0]["protocolBinding"], "JSONRPC");
-    let versions: Vec<_> = interfaces.iter().map(|it| it["protocolVersion"].as_str().unwrap()).collect();
+    let versions: Vec<_> = interfaces
+        .iter()
+        .map(|it| it["protocolVersion"].as_str().unwrap())
+        .collect();
     assert!(versions.iter().rev().is_sorted(), "{versions:?}");
     let mut all: Vec<_> = interfaces.iter().map(ToString::to_string).collect();
     all.sort();
@@ -98,20 +114,41 @@ requirement!(card_struct_001, card_struct_001_http: Rest);
 
 /// The card has every member that it must have, also the empty ones, of the right kind.
 async fn card_struct_001(at: At) {
-    for profile in [Profile::StreamingPush, Profile::Minimal, Profile::RequiredExtension] {
+    for profile in [
+        Profile::StreamingPush,
+        Profile::Minimal,
+        Profile::RequiredExtension,
+    ] {
         let card = card(&at.profile(profile).await).await;
         for name in ["name", "description", "version"] {
             assert!(card[name].is_string(), "{name}: {card}");
         }
-        for name in ["supportedInterfaces", "defaultInputModes", "defaultOutputModes", "skills"] {
-            assert!(card[name].as_array().is_some_and(|list| !list.is_empty()), "{name}: {card}");
+        for name in [
+            "supportedInterfaces",
+            "defaultInputModes",
+            "defaultOutputModes",
+            "skills",
+        ] {
+            assert!(
+                card[name].as_array().is_some_and(|list| !list.is_empty()),
+                "{name}: {card}"
+            );
         }
         let capabilities = &card["capabilities"];
         let optional = json!(profile != Profile::Minimal);
-        assert_eq!((&capabilities["streaming"], &capabilities["pushNotifications"]), (&optional, &optional));
+        assert_eq!(
+            (
+                &capabilities["streaming"],
+                &capabilities["pushNotifications"]
+            ),
+            (&optional, &optional)
+        );
         for skill in card["skills"].as_array().unwrap() {
             for name in ["id", "name", "description"] {
-                assert!(skill[name].as_str().is_some_and(|text| !text.is_empty()), "{name}: {skill}");
+                assert!(
+                    skill[name].as_str().is_some_and(|text| !text.is_empty()),
+                    "{name}: {skill}"
+                );
             }
             assert!(skill["tags"].is_array(), "{skill}");
         }
@@ -128,8 +165,14 @@ async fn card_cache_001(at: At) {
     let peer = at.peer().await;
     let answer = get(&peer, &[]).await;
     let header = answer.headers()["cache-control"].to_str().unwrap();
-    let age = header.split(", ").find_map(|part| part.strip_prefix("max-age="));
-    assert!(age.and_then(|age| age.parse::<u32>().ok()).is_some_and(|age| age > 0), "{header}");
+    let age = header
+        .split(", ")
+        .find_map(|part| part.strip_prefix("max-age="));
+    assert!(
+        age.and_then(|age| age.parse::<u32>().ok())
+            .is_some_and(|age| age > 0),
+        "{header}"
+    );
 }
 
 requirement!(card_cache_002, card_cache_002_http: Rest);
@@ -139,9 +182,17 @@ async fn card_cache_002(at: At) {
     let peer = at.peer().await;
     let answer = get(&peer, &[]).await;
     let tag = answer.headers()["etag"].to_str().unwrap().to_owned();
-    assert!(tag.starts_with('"') && tag.ends_with('"') && tag.len() > 4, "{tag}");
+    assert!(
+        tag.starts_with('"') && tag.ends_with('"') && tag.len() > 4,
+        "{tag}"
+    );
     assert_eq!(get(&peer, &[]).await.headers()["etag"], *tag);
-    for known in [&*tag, "*", &format!("\"other\", {tag}"), &format!("W/{tag}")] {
+    for known in [
+        &*tag,
+        "*",
+        &format!("\"other\", {tag}"),
+        &format!("W/{tag}"),
+    ] {
         let answer = get(&peer, &[("If-None-Match", known)]).await;
         assert_eq!(answer.status(), StatusCode::NOT_MODIFIED, "{known}");
         assert_eq!(answer.headers()["etag"], *tag);
@@ -150,7 +201,11 @@ async fn card_cache_002(at: At) {
     let other = get(&peer, &[("If-None-Match", "\"other\"")]).await;
     assert_eq!(other.status(), StatusCode::OK);
     let elsewhere = at.profile(Profile::Minimal).await;
-    assert_ne!(get(&elsewhere, &[]).await.headers()["etag"], *tag, "another card has another tag");
+    assert_ne!(
+        get(&elsewhere, &[]).await.headers()["etag"],
+        *tag,
+        "another card has another tag"
+    );
 }
 
 requirement!(card_cache_003, card_cache_003_http: Rest);
@@ -159,14 +214,27 @@ requirement!(card_cache_003, card_cache_003_http: Rest);
 async fn card_cache_003(at: At) {
     let peer = at.peer().await;
     let answer = get(&peer, &[]).await;
-    let since = answer.headers()["last-modified"].to_str().unwrap().to_owned();
+    let since = answer.headers()["last-modified"]
+        .to_str()
+        .unwrap()
+        .to_owned();
     assert!(since.ends_with(" GMT"), "{since}");
     let answer = get(&peer, &[("If-Modified-Since", &since)]).await;
     assert_eq!(answer.status(), StatusCode::NOT_MODIFIED);
     let old = "Wed, 01 Jan 2020 00:00:00 GMT";
-    assert_eq!(get(&peer, &[("If-Modified-Since", old)]).await.status(), StatusCode::OK);
-    let both = [("If-Modified-Since", &*since), ("If-None-Match", "\"other\"")];
-    assert_eq!(get(&peer, &both).await.status(), StatusCode::OK, "an ETag rules over a date");
+    assert_eq!(
+        get(&peer, &[("If-Modified-Since", old)]).await.status(),
+        StatusCode::OK
+    );
+    let both = [
+        ("If-Modified-Since", &*since),
+        ("If-None-Match", "\"other\""),
+    ];
+    assert_eq!(
+        get(&peer, &both).await.status(),
+        StatusCode::OK,
+        "an ETag rules over a date"
+    );
 }
 
 requirement!(card_ext_001, card_ext_001_jsonrpc: JsonRpc, card_ext_001_rest: Rest);
@@ -177,10 +245,18 @@ async fn card_ext_001(at: At) {
     let public = card(&peer).await;
     assert_eq!(public["capabilities"]["extendedAgentCard"], true);
     let extended = peer.ok("GetExtendedAgentCard", json!({})).await;
-    assert_eq!((&extended["name"], &extended["version"]), (&public["name"], &public["version"]));
+    assert_eq!(
+        (&extended["name"], &extended["version"]),
+        (&public["name"], &public["version"])
+    );
     let plain = at.peer().await;
-    assert_eq!(card(&plain).await["capabilities"]["extendedAgentCard"], false);
-    plain.refuses("GetExtendedAgentCard", json!({}), Kind::Unsupported).await;
+    assert_eq!(
+        card(&plain).await["capabilities"]["extendedAgentCard"],
+        false
+    );
+    plain
+        .refuses("GetExtendedAgentCard", json!({}), Kind::Unsupported)
+        .await;
 }
 
 requirement!(card_ext_002, card_ext_002_jsonrpc: JsonRpc, card_ext_002_rest: Rest);
@@ -191,11 +267,19 @@ async fn card_ext_002(at: At) {
     let public = card(&peer).await;
     let extended = peer.ok("GetExtendedAgentCard", json!({})).await;
     let skills = |card: &Value| card["skills"].as_array().unwrap().clone();
-    assert!(skills(&extended).len() > skills(&public).len(), "{extended:#}");
+    assert!(
+        skills(&extended).len() > skills(&public).len(),
+        "{extended:#}"
+    );
     for skill in skills(&public) {
-        assert!(skills(&extended).contains(&skill), "nothing is taken away: {skill}");
+        assert!(
+            skills(&extended).contains(&skill),
+            "nothing is taken away: {skill}"
+        );
     }
     let url = extended["supportedInterfaces"][0]["url"].as_str().unwrap();
     let there = Peer::new(url, Binding::JsonRpc);
-    there.ok("SendMessage", params("tck-complete-task-1", "hello")).await;
+    there
+        .ok("SendMessage", params("tck-complete-task-1", "hello"))
+        .await;
 }

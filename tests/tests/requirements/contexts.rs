@@ -25,7 +25,10 @@ async fn core_multi_001(at: At) {
     for _ in 0..5 {
         let task = peer.task("tck-complete-task-1").await;
         let context = task["contextId"].as_str().unwrap().to_owned();
-        assert!(!context.is_empty() && contexts.insert(context), "a fresh one: {contexts:?}");
+        assert!(
+            !context.is_empty() && contexts.insert(context),
+            "a fresh one: {contexts:?}"
+        );
     }
 }
 
@@ -36,11 +39,17 @@ async fn core_multi_001a(at: At) {
     let peer = at.peer().await;
     let has = |value: &Value| value["contextId"].as_str().is_some_and(|id| !id.is_empty());
     assert!(has(&peer.task("tck-complete-task-1").await));
-    let direct = peer.ok("SendMessage", params("tck-message-response-1", "hello")).await;
+    let direct = peer
+        .ok("SendMessage", params("tck-message-response-1", "hello"))
+        .await;
     assert!(has(&direct["message"]), "{direct}");
     let events = peer.streaming("tck-stream-001-1").await.rest().await;
-    let contexts: BTreeSet<_> = events.iter().map(|event| event.as_object().unwrap().values().next().unwrap());
-    let contexts: BTreeSet<_> = contexts.into_iter().map(|payload| payload["contextId"].to_string()).collect();
+    let payloads = events
+        .iter()
+        .map(|event| event.as_object().unwrap().values().next().unwrap());
+    let contexts: BTreeSet<_> = payloads
+        .map(|payload| payload["contextId"].to_string())
+        .collect();
     assert_eq!(contexts.len(), 1, "every event has it: {events:#?}");
 }
 
@@ -49,8 +58,14 @@ requirement!(core_multi_002, core_multi_002_jsonrpc: JsonRpc, core_multi_002_res
 /// A context that the client made is taken.
 async fn core_multi_002(at: At) {
     let peer = at.peer().await;
-    for context in [unique("made-by-the-client"), "with spaces / and ümläuts".to_owned()] {
-        let task = task_of(peer.ok("SendMessage", within(&context, "tck-complete-task-1")).await);
+    for context in [
+        unique("made-by-the-client"),
+        "with spaces / and ümläuts".to_owned(),
+    ] {
+        let task = task_of(
+            peer.ok("SendMessage", within(&context, "tck-complete-task-1"))
+                .await,
+        );
         assert_eq!(task["contextId"], context);
     }
 }
@@ -61,14 +76,22 @@ requirement!(core_multi_002a, core_multi_002a_jsonrpc: JsonRpc, core_multi_002a_
 async fn core_multi_002a(at: At) {
     let peer = at.peer().await;
     let context = unique("c");
-    let first = task_of(peer.ok("SendMessage", within(&context, "tck-complete-task-1")).await);
-    let second = task_of(peer.ok("SendMessage", within(&context, "tck-complete-task-1")).await);
+    let first = task_of(
+        peer.ok("SendMessage", within(&context, "tck-complete-task-1"))
+            .await,
+    );
+    let second = task_of(
+        peer.ok("SendMessage", within(&context, "tck-complete-task-1"))
+            .await,
+    );
     assert_ne!(first["id"], second["id"]);
     for task in [&first, &second, &peer.get(&first).await] {
         assert_eq!(task["contextId"], context, "{task}");
         assert_eq!(task["history"][0]["contextId"], context, "{task}");
     }
-    let direct = peer.ok("SendMessage", within(&context, "tck-message-response-1")).await;
+    let direct = peer
+        .ok("SendMessage", within(&context, "tck-message-response-1"))
+        .await;
     assert_eq!(direct["message"]["contextId"], context, "{direct}");
     let request = within(&context, "tck-stream-001-1");
     let mut stream = peer.stream("SendStreamingMessage", request).await.unwrap();
@@ -80,8 +103,12 @@ requirement!(core_multi_003, core_multi_003_jsonrpc: JsonRpc, core_multi_003_res
 /// Every new task has an id of its own, even when the message's id is an old one.
 async fn core_multi_003(at: At) {
     let peer = at.peer().await;
-    let ids = futures_util::future::join_all((0..20).map(|_| peer.task("tck-complete-task-1"))).await;
-    let ids: BTreeSet<_> = ids.iter().map(|task| task["id"].as_str().unwrap()).collect();
+    let ids =
+        futures_util::future::join_all((0..20).map(|_| peer.task("tck-complete-task-1"))).await;
+    let ids: BTreeSet<_> = ids
+        .iter()
+        .map(|task| task["id"].as_str().unwrap())
+        .collect();
     assert_eq!(ids.len(), 20);
 }
 
@@ -92,7 +119,12 @@ async fn core_multi_004(at: At) {
     let peer = at.peer().await;
     let unknown = json!({"id": "made-by-the-client"});
     for operation in ["SendMessage", "SendStreamingMessage"] {
-        peer.refuses(operation, follow_up(&unknown, "m-1", "hello"), Kind::TaskNotFound).await;
+        peer.refuses(
+            operation,
+            follow_up(&unknown, "m-1", "hello"),
+            Kind::TaskNotFound,
+        )
+        .await;
     }
     peer.refuses("GetTask", unknown, Kind::TaskNotFound).await;
 }
@@ -103,13 +135,29 @@ requirement!(core_multi_005, core_multi_005_jsonrpc: JsonRpc, core_multi_005_res
 async fn core_multi_005(at: At) {
     let peer = at.peer().await;
     let task = peer.task("tck-input-required-1").await;
-    let again = task_of(peer.ok("SendMessage", follow_up(&task, "tck-input-required-1", "more")).await);
-    assert_eq!((&again["id"], &again["contextId"]), (&task["id"], &task["contextId"]));
-    assert_eq!(state(&again), "TASK_STATE_INPUT_REQUIRED", "it may be answered again and again");
+    let again = task_of(
+        peer.ok(
+            "SendMessage",
+            follow_up(&task, "tck-input-required-1", "more"),
+        )
+        .await,
+    );
+    assert_eq!(
+        (&again["id"], &again["contextId"]),
+        (&task["id"], &task["contextId"])
+    );
+    assert_eq!(
+        state(&again),
+        "TASK_STATE_INPUT_REQUIRED",
+        "it may be answered again and again"
+    );
     let mut both = follow_up(&task, "m-3", "done");
     both["message"]["contextId"] = task["contextId"].clone();
     let ended = task_of(peer.ok("SendMessage", both).await);
-    assert_eq!((&ended["id"], state(&ended)), (&task["id"], "TASK_STATE_COMPLETED"));
+    assert_eq!(
+        (&ended["id"], state(&ended)),
+        (&task["id"], "TASK_STATE_COMPLETED")
+    );
 }
 
 requirement!(core_multi_006, core_multi_006_jsonrpc: JsonRpc, core_multi_006_rest: Rest);
@@ -121,7 +169,9 @@ async fn core_multi_006(at: At) {
     let mut request = follow_up(&task, "m-2", "more");
     request["message"]["contextId"] = json!("another");
     for operation in ["SendMessage", "SendStreamingMessage"] {
-        let fault = peer.refuses(operation, request.clone(), Kind::InvalidParams).await;
+        let fault = peer
+            .refuses(operation, request.clone(), Kind::InvalidParams)
+            .await;
         assert_eq!(fields(&fault), ["message.contextId"]);
     }
     assert_eq!(peer.get(&task).await, task);

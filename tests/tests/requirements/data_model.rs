@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use crate::{
     errors::{Kind, fields},
-    kit::{check_artifact, check_event, check_message, check_part, check_task, check_timestamp, kind, message, params, task_of},
+    kit::{
+        check_artifact, check_event, check_message, check_part, check_task, check_timestamp, kind,
+        message, params, task_of,
+    },
     wire::{Peer, envelope, result},
     world::{At, Binding},
 };
@@ -38,7 +41,11 @@ async fn dm_task_001(at: At) {
         check_task(&peer.get(&task).await);
     }
     let list = peer.ok("ListTasks", json!({})).await;
-    list["tasks"].as_array().unwrap().iter().for_each(check_task);
+    list["tasks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .for_each(check_task);
     let canceled = peer.working().await;
     check_task(&peer.ok("CancelTask", json!({"id": canceled["id"]})).await);
     check_event(&peer.streaming("m-1").await.next().await.unwrap());
@@ -62,10 +69,24 @@ async fn dm_task_002(at: At) {
         states.push(crate::kit::state(&task).to_owned());
     }
     let first = states.remove(0);
-    assert!(matches!(&*first, "TASK_STATE_SUBMITTED" | "TASK_STATE_WORKING"), "{first}");
-    let expect = ["COMPLETED", "FAILED", "INPUT_REQUIRED", "REJECTED", "AUTH_REQUIRED"];
+    assert!(
+        matches!(&*first, "TASK_STATE_SUBMITTED" | "TASK_STATE_WORKING"),
+        "{first}"
+    );
+    let expect = [
+        "COMPLETED",
+        "FAILED",
+        "INPUT_REQUIRED",
+        "REJECTED",
+        "AUTH_REQUIRED",
+    ];
     assert_eq!(states, expect.map(|state| format!("TASK_STATE_{state}")));
-    peer.refuses("ListTasks", json!({"status": "completed"}), Kind::InvalidParams).await;
+    peer.refuses(
+        "ListTasks",
+        json!({"status": "completed"}),
+        Kind::InvalidParams,
+    )
+    .await;
 }
 
 requirement!(dm_msg_001, dm_msg_001_jsonrpc: JsonRpc, dm_msg_001_rest: Rest);
@@ -73,18 +94,30 @@ requirement!(dm_msg_001, dm_msg_001_jsonrpc: JsonRpc, dm_msg_001_rest: Rest);
 /// A message has an id, a role and parts; one without is refused.
 async fn dm_msg_001(at: At) {
     let peer = at.peer().await;
-    let direct = peer.ok("SendMessage", params("tck-message-response-1", "hello")).await;
+    let direct = peer
+        .ok("SendMessage", params("tck-message-response-1", "hello"))
+        .await;
     check_message(&direct["message"]);
     for task in tasks(&peer).await {
         if let Some(said) = task["status"].get("message") {
             check_message(said);
-            assert_eq!((&said["taskId"], &said["contextId"]), (&task["id"], &task["contextId"]), "{said}");
+            assert_eq!(
+                (&said["taskId"], &said["contextId"]),
+                (&task["id"], &task["contextId"]),
+                "{said}"
+            );
         }
     }
     for name in ["messageId", "role", "parts"] {
         let mut message = message("m-1", "hello");
         message.as_object_mut().unwrap().remove(name);
-        let fault = peer.refuses("SendMessage", json!({"message": message}), Kind::InvalidParams).await;
+        let fault = peer
+            .refuses(
+                "SendMessage",
+                json!({"message": message}),
+                Kind::InvalidParams,
+            )
+            .await;
         assert_eq!(fields(&fault), [format!("message.{name}")]);
     }
 }
@@ -100,7 +133,12 @@ async fn dm_msg_002(at: At) {
     for role in ["user", "USER", "ROLE_UNSPECIFIED", "ROLE_SYSTEM", ""] {
         let mut message = message("m-1", "hello");
         message["role"] = json!(role);
-        peer.refuses("SendMessage", json!({"message": message}), Kind::InvalidParams).await;
+        peer.refuses(
+            "SendMessage",
+            json!({"message": message}),
+            Kind::InvalidParams,
+        )
+        .await;
     }
 }
 
@@ -116,21 +154,40 @@ async fn dm_part_001(at: At) {
         part
     };
     for (id, part) in [
-        ("tck-artifact-text-1", json!({"text": "Generated text content"})),
-        ("tck-artifact-data-1", json!({"data": {"key": "value", "count": 42}})),
+        (
+            "tck-artifact-text-1",
+            json!({"text": "Generated text content"}),
+        ),
+        (
+            "tck-artifact-data-1",
+            json!({"data": {"key": "value", "count": 42}}),
+        ),
         ("tck-artifact-file-1", with("raw", "dGNr")),
-        ("tck-artifact-file-url-1", with("url", "https://example.com/output.txt")),
+        (
+            "tck-artifact-file-url-1",
+            with("url", "https://example.com/output.txt"),
+        ),
     ] {
         let task = peer.task(id).await;
         assert_eq!(task["artifacts"][0]["parts"], json!([part]), "{id}");
         check_part(&task["artifacts"][0]["parts"][0]);
     }
-    let contents = [("text", json!("a")), ("raw", json!("AA==")), ("url", json!("https://example.com")), ("data", json!({}))];
+    let contents = [
+        ("text", json!("a")),
+        ("raw", json!("AA==")),
+        ("url", json!("https://example.com")),
+        ("data", json!({})),
+    ];
     for (one, value) in &contents {
         for (other, second) in contents.iter().filter(|(other, _)| other != one) {
             let mut wrong = message("m-1", "hello");
             wrong["parts"] = json!([{*one: value, *other: second}]);
-            peer.refuses("SendMessage", json!({"message": wrong}), Kind::InvalidParams).await;
+            peer.refuses(
+                "SendMessage",
+                json!({"message": wrong}),
+                Kind::InvalidParams,
+            )
+            .await;
         }
         let mut right = message("m-1", "hello");
         right["parts"] = json!([{*one: value}]);
@@ -138,7 +195,8 @@ async fn dm_part_001(at: At) {
     }
     let mut none = message("m-1", "hello");
     none["parts"] = json!([{"mediaType": "text/plain"}]);
-    peer.refuses("SendMessage", json!({"message": none}), Kind::InvalidParams).await;
+    peer.refuses("SendMessage", json!({"message": none}), Kind::InvalidParams)
+        .await;
 }
 
 requirement!(dm_art_001, dm_art_001_jsonrpc: JsonRpc, dm_art_001_rest: Rest);
@@ -147,12 +205,25 @@ requirement!(dm_art_001, dm_art_001_jsonrpc: JsonRpc, dm_art_001_rest: Rest);
 async fn dm_art_001(at: At) {
     let peer = at.peer().await;
     for task in tasks(&peer).await {
-        task["artifacts"].as_array().into_iter().flatten().for_each(check_artifact);
+        task["artifacts"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .for_each(check_artifact);
     }
-    for id in ["tck-stream-artifact-text-1", "tck-stream-artifact-file-1", "tck-stream-artifact-chunked-1"] {
+    for id in [
+        "tck-stream-artifact-text-1",
+        "tck-stream-artifact-file-1",
+        "tck-stream-artifact-chunked-1",
+    ] {
         let events = peer.streaming(id).await.rest().await;
-        let artifacts = events.iter().filter(|event| kind(event) == "artifactUpdate");
-        assert!(artifacts.inspect(|event| check_event(event)).count() > 0, "{id}: {events:#?}");
+        let artifacts = events
+            .iter()
+            .filter(|event| kind(event) == "artifactUpdate");
+        assert!(
+            artifacts.inspect(|event| check_event(event)).count() > 0,
+            "{id}: {events:#?}"
+        );
     }
 }
 
@@ -162,8 +233,12 @@ requirement!(dm_status_001, dm_status_001_jsonrpc: JsonRpc, dm_status_001_rest: 
 async fn dm_status_001(at: At) {
     let peer = at.peer().await;
     let events = peer.streaming("tck-stream-003-1").await.rest().await;
-    let statuses = events.iter().filter_map(|event| event[kind(event)].get("status"));
-    let times: Vec<&str> = statuses.map(|status| status["timestamp"].as_str().unwrap()).collect();
+    let statuses = events
+        .iter()
+        .filter_map(|event| event[kind(event)].get("status"));
+    let times: Vec<&str> = statuses
+        .map(|status| status["timestamp"].as_str().unwrap())
+        .collect();
     assert!(times.len() >= 3 && times.is_sorted(), "{times:?}");
     for event in &events {
         check_event(event);
@@ -188,9 +263,16 @@ async fn dm_serial_001(at: At) {
     let task = task_of(peer.ok("SendMessage", snake).await);
     assert_eq!(task["contextId"], "c-1");
     assert_eq!(task["history"][0]["referenceTaskIds"], json!(["x"]));
-    let list = peer.ok("ListTasks", json!({"context_id": "c-1", "page_size": 1, "include_artifacts": true})).await;
+    let list = peer
+        .ok(
+            "ListTasks",
+            json!({"context_id": "c-1", "page_size": 1, "include_artifacts": true}),
+        )
+        .await;
     assert_eq!(list["tasks"][0]["artifacts"], task["artifacts"]);
-    let got = peer.ok("GetTask", json!({"id": task["id"], "history_length": 0})).await;
+    let got = peer
+        .ok("GetTask", json!({"id": task["id"], "history_length": 0}))
+        .await;
     assert_eq!(got.get("history"), None);
     for object in [&task, &list, &got] {
         no_underscore(object);
@@ -223,10 +305,13 @@ async fn dm_serial_002(at: At) {
     numbered["role"] = json!(1);
     let task = task_of(peer.ok("SendMessage", json!({"message": numbered})).await);
     assert_eq!(task["history"][0]["role"], "ROLE_USER", "written by name");
-    let list = peer.ok("ListTasks", json!({"status": "TASK_STATE_COMPLETED"})).await;
+    let list = peer
+        .ok("ListTasks", json!({"status": "TASK_STATE_COMPLETED"}))
+        .await;
     assert_eq!(list["totalSize"], 2);
     for state in ["completed", "TASK_STATE_DONE", "task_state_completed"] {
-        peer.refuses("ListTasks", json!({"status": state}), Kind::InvalidParams).await;
+        peer.refuses("ListTasks", json!({"status": state}), Kind::InvalidParams)
+            .await;
     }
 }
 
@@ -244,11 +329,18 @@ async fn dm_serial_003(at: At) {
         "2020-01-01T00:00:00.123456789Z",
         "2019-12-31T19:00:00.5-05:00",
     ] {
-        let list = peer.ok("ListTasks", json!({"statusTimestampAfter": time})).await;
+        let list = peer
+            .ok("ListTasks", json!({"statusTimestampAfter": time}))
+            .await;
         assert_eq!(list["totalSize"], TASKS.len(), "{time}");
     }
     for time in ["2020-01-01", "1577836800", "soon"] {
-        peer.refuses("ListTasks", json!({"statusTimestampAfter": time}), Kind::InvalidParams).await;
+        peer.refuses(
+            "ListTasks",
+            json!({"statusTimestampAfter": time}),
+            Kind::InvalidParams,
+        )
+        .await;
     }
 }
 
@@ -274,10 +366,12 @@ async fn dm_serial_005(at: At) {
     let mut extra = message("tck-complete-task-1", "hello");
     extra["fromTheFuture"] = json!({"a": [1]});
     extra["parts"][0]["fromTheFuture"] = json!(1);
-    let request = json!({"message": extra, "fromTheFuture": true, "configuration": {"fromTheFuture": null}});
+    let request =
+        json!({"message": extra, "fromTheFuture": true, "configuration": {"fromTheFuture": null}});
     let task = task_of(peer.ok("SendMessage", request).await);
     assert!(!task.to_string().contains("fromTheFuture"), "{task}");
-    peer.ok("GetTask", json!({"id": task["id"], "fromTheFuture": "x"})).await;
+    peer.ok("GetTask", json!({"id": task["id"], "fromTheFuture": "x"}))
+        .await;
     if peer.binding == Binding::JsonRpc {
         let mut call = envelope("GetTask", &json!({"id": task["id"]}));
         call["fromTheFuture"] = json!(1);

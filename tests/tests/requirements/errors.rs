@@ -13,7 +13,7 @@ use crate::{
 
 /// Why something is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     TaskNotFound,
     TaskNotCancelable,
     PushNotSupported,
@@ -25,25 +25,26 @@ pub enum Kind {
 }
 
 /// JSON-RPC code, HTTP status, gRPC status and reason in edition 1.0.1; those that 1.0.0 has differently.
-type Row = (i64, i64, &'static str, &'static str, Option<(i64, &'static str)>);
+type Row = (
+    i64,
+    i64,
+    &'static str,
+    &'static str,
+    Option<(i64, &'static str)>,
+);
 
 impl Kind {
-    pub const ALL: [Self; 8] = [
-        Self::TaskNotFound,
-        Self::TaskNotCancelable,
-        Self::PushNotSupported,
-        Self::Unsupported,
-        Self::ContentType,
-        Self::ExtensionRequired,
-        Self::Version,
-        Self::InvalidParams,
-    ];
-
     fn row(self) -> Row {
         const FAILED: &str = "FAILED_PRECONDITION";
         match self {
             Self::TaskNotFound => (-32001, 404, "NOT_FOUND", "TASK_NOT_FOUND", None),
-            Self::TaskNotCancelable => (-32002, 400, FAILED, "TASK_NOT_CANCELABLE", Some((409, FAILED))),
+            Self::TaskNotCancelable => (
+                -32002,
+                400,
+                FAILED,
+                "TASK_NOT_CANCELABLE",
+                Some((409, FAILED)),
+            ),
             Self::PushNotSupported => (
                 -32003,
                 400,
@@ -51,7 +52,13 @@ impl Kind {
                 "PUSH_NOTIFICATION_NOT_SUPPORTED",
                 Some((400, "UNIMPLEMENTED")),
             ),
-            Self::Unsupported => (-32004, 400, FAILED, "UNSUPPORTED_OPERATION", Some((400, "UNIMPLEMENTED"))),
+            Self::Unsupported => (
+                -32004,
+                400,
+                FAILED,
+                "UNSUPPORTED_OPERATION",
+                Some((400, "UNIMPLEMENTED")),
+            ),
             Self::ContentType => (
                 -32005,
                 400,
@@ -60,18 +67,24 @@ impl Kind {
                 Some((415, "INVALID_ARGUMENT")),
             ),
             Self::ExtensionRequired => (-32008, 400, FAILED, "EXTENSION_SUPPORT_REQUIRED", None),
-            Self::Version => (-32009, 400, FAILED, "VERSION_NOT_SUPPORTED", Some((400, "UNIMPLEMENTED"))),
+            Self::Version => (
+                -32009,
+                400,
+                FAILED,
+                "VERSION_NOT_SUPPORTED",
+                Some((400, "UNIMPLEMENTED")),
+            ),
             Self::InvalidParams => (-32602, 400, "INVALID_ARGUMENT", "", None),
         }
     }
 
     /// Whether a refusal is this one.
-    pub fn check(self, fault: &Fault, caller: &Location<'_>) {
+    pub(crate) fn check(self, fault: &Fault, caller: &Location<'_>) {
         self.check_in(fault, caller, false);
     }
 
     /// Whether a refusal is this one, in the words of 1.0.0 or those of 1.0.1.
-    pub fn check_in(self, fault: &Fault, caller: &Location<'_>, former: bool) {
+    pub(crate) fn check_in(self, fault: &Fault, caller: &Location<'_>, former: bool) {
         let (rpc, http, grpc, reason, other) = self.row();
         let (http, grpc) = match other {
             Some(other) if former => other,
@@ -81,11 +94,21 @@ impl Kind {
             Binding::JsonRpc => (rpc, None),
             Binding::Rest => (http, Some(grpc.to_owned())),
         };
-        assert_eq!((fault.code, fault.status.clone()), expect, "{caller}: {self:?} is expected: {fault:#?}");
-        assert!(!fault.message.is_empty(), "{caller}: the error has a text: {fault:#?}");
+        assert_eq!(
+            (fault.code, fault.status.clone()),
+            expect,
+            "{caller}: {self:?} is expected: {fault:#?}"
+        );
+        assert!(
+            !fault.message.is_empty(),
+            "{caller}: the error has a text: {fault:#?}"
+        );
         let info = detail(fault, "google.rpc.ErrorInfo");
         if reason.is_empty() {
-            assert!(info.is_none(), "{caller}: only errors of A2A have a reason: {fault:#?}");
+            assert!(
+                info.is_none(),
+                "{caller}: only errors of A2A have a reason: {fault:#?}"
+            );
         } else {
             let info = info.unwrap_or_else(|| panic!("{caller}: no ErrorInfo: {fault:#?}"));
             assert_eq!(info["reason"], reason, "{caller}");
@@ -95,16 +118,25 @@ impl Kind {
 }
 
 /// A typed detail of an error.
-pub fn detail(fault: &Fault, name: &str) -> Option<Value> {
+pub(crate) fn detail(fault: &Fault, name: &str) -> Option<Value> {
     let name = format!("type.googleapis.com/{name}");
-    fault.details.iter().find(|detail| detail["@type"] == *name).cloned()
+    fault
+        .details
+        .iter()
+        .find(|detail| detail["@type"] == *name)
+        .cloned()
 }
 
 /// The fields that an error names as wrong.
-pub fn fields(fault: &Fault) -> Vec<String> {
+pub(crate) fn fields(fault: &Fault) -> Vec<String> {
     let detail = detail(fault, "google.rpc.BadRequest");
-    let violations = detail.as_ref().and_then(|it| it["fieldViolations"].as_array());
-    let names = violations.into_iter().flatten().filter_map(|it| it["field"].as_str());
+    let violations = detail
+        .as_ref()
+        .and_then(|it| it["fieldViolations"].as_array());
+    let names = violations
+        .into_iter()
+        .flatten()
+        .filter_map(|it| it["field"].as_str());
     names.map(str::to_owned).collect()
 }
 
@@ -113,7 +145,9 @@ requirement!(core_err_001, core_err_001_jsonrpc: JsonRpc, core_err_001_rest: Res
 /// Errors say what is wrong: a text for people, a reason for programs, and which thing it is about.
 async fn core_err_001(at: At) {
     let peer = at.peer().await;
-    let fault = peer.refuses("GetTask", json!({"id": "no-such-task"}), Kind::TaskNotFound).await;
+    let fault = peer
+        .refuses("GetTask", json!({"id": "no-such-task"}), Kind::TaskNotFound)
+        .await;
     assert!(fault.message.contains("no-such-task"), "{fault:#?}");
     let info = detail(&fault, "google.rpc.ErrorInfo").unwrap();
     assert_eq!(info["metadata"]["taskId"], "no-such-task", "{fault:#?}");
@@ -123,7 +157,13 @@ async fn core_err_001(at: At) {
     }
     let mut wrong = message("m-1", "hello");
     wrong["parts"] = json!([]);
-    let fault = peer.refuses("SendMessage", json!({"message": wrong}), Kind::InvalidParams).await;
+    let fault = peer
+        .refuses(
+            "SendMessage",
+            json!({"message": wrong}),
+            Kind::InvalidParams,
+        )
+        .await;
     assert!(fault.message.contains("parts"), "{fault:#?}");
     assert_eq!(fields(&fault), ["message.parts"], "{fault:#?}");
 }
@@ -160,26 +200,57 @@ async fn core_err_002(at: At) {
         (with("parts", json!([])), "message.parts"),
         (with("parts", json!("hello")), "message.parts"),
         (with("parts", json!([{}])), "message.parts[0]"),
-        (with("parts", json!([{"text": "a"}, {"text": "a", "url": "https://example.com"}])), "message.parts[1]"),
-        (with("parts", json!([{"raw": "not base64!"}])), "message.parts[0].raw"),
+        (
+            with(
+                "parts",
+                json!([{"text": "a"}, {"text": "a", "url": "https://example.com"}]),
+            ),
+            "message.parts[1]",
+        ),
+        (
+            with("parts", json!([{"raw": "not base64!"}])),
+            "message.parts[0].raw",
+        ),
         (with("parts", json!([{"text": 5}])), "message.parts[0].text"),
-        (configured(json!({"historyLength": -1})), "configuration.historyLength"),
-        (configured(json!({"returnImmediately": "perhaps"})), "configuration.returnImmediately"),
+        (
+            configured(json!({"historyLength": -1})),
+            "configuration.historyLength",
+        ),
+        (
+            configured(json!({"returnImmediately": "perhaps"})),
+            "configuration.returnImmediately",
+        ),
     ] {
-        let fault = peer.refuses("SendMessage", request.clone(), Kind::InvalidParams).await;
+        let fault = peer
+            .refuses("SendMessage", request.clone(), Kind::InvalidParams)
+            .await;
         let named = fields(&fault);
-        assert!(named.iter().any(|it| it == field), "{field} is wrong in {request}, not {named:?}");
+        assert!(
+            named.iter().any(|it| it == field),
+            "{field} is wrong in {request}, not {named:?}"
+        );
     }
     for (operation, request, field) in [
-        ("GetTask", json!({"id": "x", "historyLength": -1}), "historyLength"),
+        (
+            "GetTask",
+            json!({"id": "x", "historyLength": -1}),
+            "historyLength",
+        ),
         ("ListTasks", json!({"pageSize": 0}), "pageSize"),
         ("ListTasks", json!({"pageSize": 101}), "pageSize"),
         ("ListTasks", json!({"status": "TASK_STATE_HAPPY"}), "status"),
-        ("ListTasks", json!({"statusTimestampAfter": "yesterday"}), "statusTimestampAfter"),
+        (
+            "ListTasks",
+            json!({"statusTimestampAfter": "yesterday"}),
+            "statusTimestampAfter",
+        ),
         ("ListTasks", json!({"historyLength": -1}), "historyLength"),
     ] {
         let fault = peer.refuses(operation, request, Kind::InvalidParams).await;
-        assert!(fields(&fault).iter().any(|it| it == field), "{field}: {fault:#?}");
+        assert!(
+            fields(&fault).iter().any(|it| it == field),
+            "{field}: {fault:#?}"
+        );
     }
     let list = peer.ok("ListTasks", json!({})).await;
     assert_eq!(list["totalSize"], 0, "nothing was stored: {list}");

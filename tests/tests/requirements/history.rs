@@ -13,18 +13,29 @@ use crate::{
 async fn talk(peer: &Peer) -> Value {
     let task = peer.task("tck-input-required-1").await;
     for text in ["second", "third"] {
-        peer.ok("SendMessage", follow_up(&task, "tck-input-required-2", text)).await;
+        peer.ok(
+            "SendMessage",
+            follow_up(&task, "tck-input-required-2", text),
+        )
+        .await;
     }
     peer.get(&task).await
 }
 
 fn texts(task: &Value) -> Vec<String> {
     let history = task["history"].as_array().cloned().unwrap_or_default();
-    history.iter().map(|message| message["parts"][0]["text"].as_str().unwrap().to_owned()).collect()
+    history
+        .iter()
+        .map(|message| message["parts"][0]["text"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 async fn got(peer: &Peer, task: &Value, length: i64) -> Value {
-    peer.ok("GetTask", json!({"id": task["id"], "historyLength": length})).await
+    peer.ok(
+        "GetTask",
+        json!({"id": task["id"], "historyLength": length}),
+    )
+    .await
 }
 
 requirement!(core_hist_001, core_hist_001_jsonrpc: JsonRpc, core_hist_001_rest: Rest);
@@ -53,7 +64,12 @@ async fn core_hist_002(at: At) {
     }
     let list = peer.ok("ListTasks", json!({"historyLength": 1})).await;
     assert_eq!(texts(&list["tasks"][0]), all[all.len() - 1..]);
-    peer.refuses("GetTask", json!({"id": task["id"], "historyLength": -1}), Kind::InvalidParams).await;
+    peer.refuses(
+        "GetTask",
+        json!({"id": task["id"], "historyLength": -1}),
+        Kind::InvalidParams,
+    )
+    .await;
 }
 
 requirement!(core_hist_003, core_hist_003_jsonrpc: JsonRpc, core_hist_003_rest: Rest);
@@ -68,7 +84,10 @@ async fn core_hist_003(at: At) {
     };
     let without = sent(0).await;
     assert_eq!(without.get("history"), None);
-    assert!(!texts(&peer.get(&without).await).is_empty(), "it is kept all the same");
+    assert!(
+        !texts(&peer.get(&without).await).is_empty(),
+        "it is kept all the same"
+    );
     assert_eq!(texts(&sent(1).await), ["hello"]);
 }
 
@@ -80,8 +99,17 @@ async fn core_hist_004(at: At) {
     let task = talk(&peer).await;
     let history = task["history"].as_array().unwrap();
     history.iter().for_each(check_message);
-    let roles: Vec<_> = history.iter().map(|message| message["role"].as_str().unwrap()).collect();
-    let expect = ["ROLE_USER", "ROLE_AGENT", "ROLE_USER", "ROLE_AGENT", "ROLE_USER"];
+    let roles: Vec<_> = history
+        .iter()
+        .map(|message| message["role"].as_str().unwrap())
+        .collect();
+    let expect = [
+        "ROLE_USER",
+        "ROLE_AGENT",
+        "ROLE_USER",
+        "ROLE_AGENT",
+        "ROLE_USER",
+    ];
     assert_eq!(roles, expect, "{task:#}");
 }
 
@@ -115,7 +143,10 @@ async fn core_hist_006(at: At) {
     let task = task_of(peer.ok("SendMessage", json!({"message": sent})).await);
     let mut kept = peer.get(&task).await["history"][0].clone();
     for name in ["taskId", "contextId"] {
-        assert!(kept.as_object_mut().unwrap().remove(name).is_some(), "{name} was filled in");
+        assert!(
+            kept.as_object_mut().unwrap().remove(name).is_some(),
+            "{name} was filled in"
+        );
     }
     assert_eq!(kept, sent);
 }

@@ -14,7 +14,9 @@ use crate::{
 async fn send(peer: &Peer, method: Method, path: &str, body: Option<&str>) -> Response {
     let request = peer.raw(method, path);
     answer(match body {
-        Some(body) => request.header("Content-Type", "application/json").body(body.to_owned()),
+        Some(body) => request
+            .header("Content-Type", "application/json")
+            .body(body.to_owned()),
         None => request,
     })
     .await
@@ -48,7 +50,11 @@ async fn http_json_url_001(at: At) {
         (Method::POST, "/extendedAgentCard".to_owned(), "GET"),
     ] {
         let answer = send(&peer, method.clone(), &path, None).await;
-        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED, "{method} {path}");
+        assert_eq!(
+            answer.status(),
+            StatusCode::METHOD_NOT_ALLOWED,
+            "{method} {path}"
+        );
         let header = answer.headers()["allow"].to_str().unwrap().to_owned();
         assert!(header.contains(allowed), "{method} {path}: {header}");
     }
@@ -73,16 +79,32 @@ async fn http_json_url_002(at: At) {
     let answer = send(&peer, Method::POST, "/acme/message:send/", Some(&hello)).await;
     let task = result(Binding::Rest, answer).await.unwrap()["task"].clone();
     let id = task["id"].as_str().unwrap();
-    for path in [format!("/acme/tasks/{id}"), "/acme/tasks".to_owned(), format!("/acme/tasks/{id}:subscribe")] {
+    for path in [
+        format!("/acme/tasks/{id}"),
+        "/acme/tasks".to_owned(),
+        format!("/acme/tasks/{id}:subscribe"),
+    ] {
         let answer = send(&peer, Method::GET, &path, None).await;
         assert_eq!(answer.status(), StatusCode::OK, "{path}");
     }
     let mut other = params("m-1", "hello");
     other["tenant"] = json!("umbrella");
-    let answer = send(&peer, Method::POST, "/acme/message:send", Some(&other.to_string())).await;
+    let answer = send(
+        &peer,
+        Method::POST,
+        "/acme/message:send",
+        Some(&other.to_string()),
+    )
+    .await;
     let fault = result(Binding::Rest, answer).await.unwrap_err();
     Kind::InvalidParams.check(&fault, std::panic::Location::caller());
-    let answer = send(&peer, Method::POST, &format!("/acme/tasks/{id}:cancel"), None).await;
+    let answer = send(
+        &peer,
+        Method::POST,
+        &format!("/acme/tasks/{id}:cancel"),
+        None,
+    )
+    .await;
     assert_eq!(answer.status(), StatusCode::OK);
 }
 
@@ -97,9 +119,15 @@ async fn http_json_svc_001(at: At) {
         ("/tasks?A2A-Version=99.0", StatusCode::BAD_REQUEST),
         ("/tasks", StatusCode::OK),
     ] {
-        assert_eq!(send(&bare, Method::GET, path, None).await.status(), status, "{path}");
+        assert_eq!(
+            send(&bare, Method::GET, path, None).await.status(),
+            status,
+            "{path}"
+        );
     }
-    peer.with("a2a-version", "99.0").refuses("ListTasks", json!({}), Kind::Version).await;
+    peer.with("a2a-version", "99.0")
+        .refuses("ListTasks", json!({}), Kind::Version)
+        .await;
 }
 
 requirement!(http_json_svc_002, http_json_svc_002_rest: Rest);
@@ -117,7 +145,8 @@ async fn http_json_svc_002(at: At) {
         .header("A2A-Extensions", "urn:example:x")
         .header("A2A-Extensions", extension);
     assert_eq!(e2e::http::answer(two).await.status(), StatusCode::OK);
-    peer.refuses("ListTasks", json!({}), Kind::ExtensionRequired).await;
+    peer.refuses("ListTasks", json!({}), Kind::ExtensionRequired)
+        .await;
 }
 
 requirement!(http_json_qp_001, http_json_qp_001_rest: Rest);
@@ -135,12 +164,19 @@ async fn http_json_qp_001(at: At) {
     ] {
         let answer = send(&peer, Method::GET, &format!("/tasks?{query}"), None).await;
         let list = result(Binding::Rest, answer).await.unwrap();
-        assert_eq!((list["totalSize"].clone(), list["pageSize"].clone()), (json!(1), json!(1)), "{query}");
+        assert_eq!(
+            (list["totalSize"].clone(), list["pageSize"].clone()),
+            (json!(1), json!(1)),
+            "{query}"
+        );
         assert!(list["tasks"][0].get("artifacts").is_some(), "{list}");
         assert_eq!(list["tasks"][0].get("history"), None, "{list}");
     }
     for (query, status) in [
-        ("status=TASK_STATE_COMPLETED&statusTimestampAfter=2020-01-01T00:00:00Z", 200),
+        (
+            "status=TASK_STATE_COMPLETED&statusTimestampAfter=2020-01-01T00:00:00Z",
+            200,
+        ),
         ("unknown=1", 200),
         ("pageSize=many", 400),
         ("includeArtifacts=perhaps", 400),
@@ -158,18 +194,47 @@ async fn http_json_err_001(at: At) {
     let peer = at.peer().await;
     for (method, path, body, kind) in [
         (Method::GET, "/tasks/x", None, Some(Kind::TaskNotFound)),
-        (Method::POST, "/message:send", Some("{}"), Some(Kind::InvalidParams)),
-        (Method::POST, "/message:send", None, Some(Kind::InvalidParams)),
+        (
+            Method::POST,
+            "/message:send",
+            Some("{}"),
+            Some(Kind::InvalidParams),
+        ),
+        (
+            Method::POST,
+            "/message:send",
+            None,
+            Some(Kind::InvalidParams),
+        ),
         (Method::POST, "/message:send", Some("{\"message\": "), None),
         (Method::GET, "/nothing", None, None),
     ] {
         let answer = send(&peer, method.clone(), path, body).await;
-        assert_eq!(answer.headers()["content-type"], "application/json", "{path}");
+        assert_eq!(
+            answer.headers()["content-type"],
+            "application/json",
+            "{path}"
+        );
         let fault = result(Binding::Rest, answer).await.unwrap_err();
         let error = &fault.body["error"];
-        assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{error}");
-        assert!(error["status"].as_str().is_some_and(|text| text.chars().all(|c| c.is_ascii_uppercase() || c == '_')));
-        assert!(fault.details.iter().all(|detail| detail["@type"].is_string()), "{error}");
+        assert!(
+            error["message"]
+                .as_str()
+                .is_some_and(|text| !text.is_empty()),
+            "{error}"
+        );
+        assert!(
+            error["status"]
+                .as_str()
+                .is_some_and(|text| text.chars().all(|c| c.is_ascii_uppercase() || c == '_'))
+        );
+        assert!(
+            fault
+                .details
+                .iter()
+                .all(|detail| detail["@type"].is_string()),
+            "{error}"
+        );
         if let Some(kind) = kind {
             kind.check(&fault, std::panic::Location::caller());
         }
@@ -183,13 +248,26 @@ async fn http_json_err_002(at: At) {
     let peer = at.peer().await;
     let ended = peer.task("tck-complete-task-1").await;
     let id = json!({"id": ended["id"]});
-    peer.refuses("CancelTask", id.clone(), Kind::TaskNotCancelable).await;
+    peer.refuses("CancelTask", id.clone(), Kind::TaskNotCancelable)
+        .await;
     peer.refuses("SubscribeToTask", id, Kind::Unsupported).await;
-    let wrong = peer.raw(Method::POST, "/message:send").header("Content-Type", "text/plain").body("{}");
-    let fault = result(Binding::Rest, answer(wrong).await).await.unwrap_err();
+    let wrong = peer
+        .raw(Method::POST, "/message:send")
+        .header("Content-Type", "text/plain")
+        .body("{}");
+    let fault = result(Binding::Rest, answer(wrong).await)
+        .await
+        .unwrap_err();
     Kind::ContentType.check(&fault, std::panic::Location::caller());
-    assert_eq!(detail(&fault, "google.rpc.ErrorInfo").unwrap()["metadata"]["mediaType"], "text/plain");
-    for (body, reason) in [("{", "not JSON"), ("[]", "no object"), ("{\"message\": 5}", "wrong type")] {
+    assert_eq!(
+        detail(&fault, "google.rpc.ErrorInfo").unwrap()["metadata"]["mediaType"],
+        "text/plain"
+    );
+    for (body, reason) in [
+        ("{", "not JSON"),
+        ("[]", "no object"),
+        ("{\"message\": 5}", "wrong type"),
+    ] {
         let answer = send(&peer, Method::POST, "/message:send", Some(body)).await;
         assert_eq!(answer.status(), StatusCode::BAD_REQUEST, "{reason}");
     }
@@ -204,17 +282,31 @@ async fn http_json_status_001(at: At) {
     for (accept, content, expect) in [
         (None, "application/json", "application/json"),
         (None, "application/a2a+json", "application/a2a+json"),
-        (Some("application/a2a+json"), "application/json", "application/a2a+json"),
-        (Some("application/json"), "application/json; charset=utf-8", "application/json"),
+        (
+            Some("application/a2a+json"),
+            "application/json",
+            "application/a2a+json",
+        ),
+        (
+            Some("application/json"),
+            "application/json; charset=utf-8",
+            "application/json",
+        ),
         (Some("*/*"), "application/json", "application/json"),
     ] {
-        let mut request = peer.raw(Method::POST, "/message:send").header("Content-Type", content);
+        let mut request = peer
+            .raw(Method::POST, "/message:send")
+            .header("Content-Type", content);
         if let Some(accept) = accept {
             request = request.header("Accept", accept);
         }
         let answer = answer(request.body(hello.clone())).await;
         assert_eq!(answer.status(), StatusCode::OK);
-        assert_eq!(answer.headers()["content-type"], expect, "{accept:?} {content}");
+        assert_eq!(
+            answer.headers()["content-type"],
+            expect,
+            "{accept:?} {content}"
+        );
         let body: Value = answer.json().await.unwrap();
         assert_eq!(state(&body["task"]), "TASK_STATE_COMPLETED");
     }
@@ -225,7 +317,9 @@ requirement!(http_json_sse_001, http_json_sse_001_rest: Rest);
 /// A stream is server-sent events whose data are the bare events.
 async fn http_json_sse_001(at: At) {
     let peer = at.peer().await;
-    let answer = peer.send("SendStreamingMessage", &params("tck-stream-001-1", "hello")).await;
+    let answer = peer
+        .send("SendStreamingMessage", &params("tck-stream-001-1", "hello"))
+        .await;
     assert_eq!(answer.headers()["content-type"], "text/event-stream");
     assert_eq!(answer.headers()["cache-control"], "no-cache");
     let text = answer.text().await.unwrap();

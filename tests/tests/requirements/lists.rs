@@ -16,7 +16,11 @@ requirement!(core_get_001, core_get_001_jsonrpc: JsonRpc, core_get_001_rest: Res
 /// A task is got as it is: id, context, status, artifacts, history.
 async fn core_get_001(at: At) {
     let peer = at.peer().await;
-    for id in ["tck-artifact-file-1", "tck-input-required-1", "tck-reject-task-1"] {
+    for id in [
+        "tck-artifact-file-1",
+        "tck-input-required-1",
+        "tck-reject-task-1",
+    ] {
         let sent = peer.task(id).await;
         let got = peer.get(&sent).await;
         check_task(&got);
@@ -24,7 +28,11 @@ async fn core_get_001(at: At) {
     }
     let working = peer.working().await;
     peer.ok("CancelTask", json!({"id": working["id"]})).await;
-    assert_eq!(peer.get(&working).await["status"]["state"], "TASK_STATE_CANCELED", "the newest state");
+    assert_eq!(
+        peer.get(&working).await["status"]["state"],
+        "TASK_STATE_CANCELED",
+        "the newest state"
+    );
 }
 
 requirement!(core_get_002, core_get_002_jsonrpc: JsonRpc, core_get_002_rest: Rest);
@@ -32,8 +40,14 @@ requirement!(core_get_002, core_get_002_jsonrpc: JsonRpc, core_get_002_rest: Res
 /// An unknown task is not found.
 async fn core_get_002(at: At) {
     let peer = at.peer().await;
-    for id in ["no-such-task", "00000000-0000-0000-0000-000000000000", "tasks%2Fx", "x%3Acancel"] {
-        peer.refuses("GetTask", json!({"id": id}), Kind::TaskNotFound).await;
+    for id in [
+        "no-such-task",
+        "00000000-0000-0000-0000-000000000000",
+        "tasks%2Fx",
+        "x%3Acancel",
+    ] {
+        peer.refuses("GetTask", json!({"id": id}), Kind::TaskNotFound)
+            .await;
     }
 }
 
@@ -48,8 +62,13 @@ async fn tasks(peer: &Peer, context: &str, ids: &[&str]) -> Vec<Value> {
 }
 
 fn ids(list: &Value) -> Vec<String> {
-    let tasks = list["tasks"].as_array().unwrap_or_else(|| panic!("no list: {list}"));
-    tasks.iter().map(|task| task["id"].as_str().unwrap().to_owned()).collect()
+    let tasks = list["tasks"]
+        .as_array()
+        .unwrap_or_else(|| panic!("no list: {list}"));
+    tasks
+        .iter()
+        .map(|task| task["id"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 requirement!(core_list_001, core_list_001_jsonrpc: JsonRpc, core_list_001_rest: Rest);
@@ -59,21 +78,49 @@ async fn core_list_001(at: At) {
     let peer = at.peer().await;
     assert_eq!(peer.ok("ListTasks", json!({})).await["tasks"], json!([]));
     let (one, other) = (unique("c"), unique("c"));
-    let made = tasks(&peer, &one, &["tck-complete-task-1", "tck-input-required-1"]).await;
+    let made = tasks(
+        &peer,
+        &one,
+        &["tck-complete-task-1", "tck-input-required-1"],
+    )
+    .await;
     tasks(&peer, &other, &["tck-complete-task-1"]).await;
-    let all: BTreeSet<String> = ids(&peer.ok("ListTasks", json!({})).await).into_iter().collect();
+    let all: BTreeSet<String> = ids(&peer.ok("ListTasks", json!({})).await)
+        .into_iter()
+        .collect();
     assert_eq!(all.len(), 3);
     let of_one = peer.ok("ListTasks", json!({"contextId": one})).await;
     assert_eq!(of_one["totalSize"], 2);
-    let expect: BTreeSet<_> = made.iter().map(|task| task["id"].as_str().unwrap().to_owned()).collect();
+    let expect: BTreeSet<_> = made
+        .iter()
+        .map(|task| task["id"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(ids(&of_one).into_iter().collect::<BTreeSet<_>>(), expect);
-    let open = peer.ok("ListTasks", json!({"contextId": one, "status": "TASK_STATE_INPUT_REQUIRED"})).await;
+    let open = peer
+        .ok(
+            "ListTasks",
+            json!({"contextId": one, "status": "TASK_STATE_INPUT_REQUIRED"}),
+        )
+        .await;
     assert_eq!(ids(&open), [made[1]["id"].as_str().unwrap()]);
-    let none = peer.ok("ListTasks", json!({"contextId": unique("c")})).await;
-    assert_eq!((none["tasks"].clone(), none["totalSize"].clone()), (json!([]), json!(0)));
+    let none = peer
+        .ok("ListTasks", json!({"contextId": unique("c")}))
+        .await;
+    assert_eq!(
+        (none["tasks"].clone(), none["totalSize"].clone()),
+        (json!([]), json!(0))
+    );
     let since = made[1]["status"]["timestamp"].clone();
-    let newer = peer.ok("ListTasks", json!({"contextId": one, "statusTimestampAfter": since})).await;
-    assert!(ids(&newer).contains(&made[1]["id"].as_str().unwrap().to_owned()), "at or after: {newer:#}");
+    let newer = peer
+        .ok(
+            "ListTasks",
+            json!({"contextId": one, "statusTimestampAfter": since}),
+        )
+        .await;
+    assert!(
+        ids(&newer).contains(&made[1]["id"].as_str().unwrap().to_owned()),
+        "at or after: {newer:#}"
+    );
     let never = json!({"statusTimestampAfter": "2999-01-01T00:00:00.000Z"});
     assert_eq!(peer.ok("ListTasks", never).await["totalSize"], 0);
 }
@@ -89,23 +136,48 @@ async fn core_list_002(at: At) {
     let mut token = String::new();
     for size in [2, 2, 1] {
         let page = peer
-            .ok("ListTasks", json!({"contextId": context, "pageSize": 2, "pageToken": token}))
+            .ok(
+                "ListTasks",
+                json!({"contextId": context, "pageSize": 2, "pageToken": token}),
+            )
             .await;
-        assert_eq!((ids(&page).len(), &page["pageSize"]), (size, &json!(2)), "{page:#}");
+        assert_eq!(
+            (ids(&page).len(), &page["pageSize"]),
+            (size, &json!(2)),
+            "{page:#}"
+        );
         seen.extend(ids(&page));
-        page["nextPageToken"].as_str().unwrap().clone_into(&mut token);
+        page["nextPageToken"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut token);
         if size == 2 && seen.len() == 2 {
             tasks(&peer, &context, &["tck-complete-task-1"]).await;
         }
     }
-    let expect: Vec<_> = made.iter().rev().map(|task| task["id"].as_str().unwrap().to_owned()).collect();
+    let expect: Vec<_> = made
+        .iter()
+        .rev()
+        .map(|task| task["id"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(seen, expect);
-    let fault = peer.refuses("ListTasks", json!({"pageToken": "nonsense"}), Kind::InvalidParams).await;
+    let fault = peer
+        .refuses(
+            "ListTasks",
+            json!({"pageToken": "nonsense"}),
+            Kind::InvalidParams,
+        )
+        .await;
     assert_eq!(fields(&fault), ["pageToken"]);
     for size in [-1, 0, 101] {
-        peer.refuses("ListTasks", json!({"pageSize": size}), Kind::InvalidParams).await;
+        peer.refuses("ListTasks", json!({"pageSize": size}), Kind::InvalidParams)
+            .await;
     }
-    assert_eq!(peer.ok("ListTasks", json!({})).await["pageSize"], 50, "the default");
+    assert_eq!(
+        peer.ok("ListTasks", json!({})).await["pageSize"],
+        50,
+        "the default"
+    );
 }
 
 requirement!(core_list_003, core_list_003_jsonrpc: JsonRpc, core_list_003_rest: Rest);
@@ -114,11 +186,21 @@ requirement!(core_list_003, core_list_003_jsonrpc: JsonRpc, core_list_003_rest: 
 async fn core_list_003(at: At) {
     let peer = at.peer().await;
     let context = unique("c");
-    let made = tasks(&peer, &context, &["tck-input-required-1", "tck-complete-task-1", "tck-complete-task-1"]).await;
+    let made = tasks(
+        &peer,
+        &context,
+        &[
+            "tck-input-required-1",
+            "tck-complete-task-1",
+            "tck-complete-task-1",
+        ],
+    )
+    .await;
     let list = async || ids(&peer.ok("ListTasks", json!({"contextId": context})).await);
     let id = |at: usize| made[at]["id"].as_str().unwrap().to_owned();
     assert_eq!(list().await, [id(2), id(1), id(0)]);
-    peer.ok("SendMessage", follow_up(&made[0], "m-2", "go on")).await;
+    peer.ok("SendMessage", follow_up(&made[0], "m-2", "go on"))
+        .await;
     assert_eq!(list().await, [id(0), id(2), id(1)], "the first one changed");
 }
 
@@ -132,8 +214,12 @@ async fn core_list_004(at: At) {
     let context = unique("c");
     tasks(&peer, &context, &["tck-complete-task-1"; 2]).await;
     for (size, last) in [(1, false), (2, true), (3, true)] {
-        let page = peer.ok("ListTasks", json!({"contextId": context, "pageSize": size})).await;
-        let token = page["nextPageToken"].as_str().unwrap_or_else(|| panic!("no token: {page}"));
+        let page = peer
+            .ok("ListTasks", json!({"contextId": context, "pageSize": size}))
+            .await;
+        let token = page["nextPageToken"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no token: {page}"));
         assert_eq!(token.is_empty(), last, "{page}");
     }
 }
@@ -148,6 +234,8 @@ async fn core_list_005(at: At) {
         let list = peer.ok("ListTasks", request).await;
         assert_eq!(list["tasks"][0].get("artifacts"), None, "{list:#}");
     }
-    let list = peer.ok("ListTasks", json!({"includeArtifacts": true})).await;
+    let list = peer
+        .ok("ListTasks", json!({"includeArtifacts": true}))
+        .await;
     assert_eq!(list["tasks"][0]["artifacts"], task["artifacts"]);
 }

@@ -4,6 +4,12 @@
 //! `world` starts the servers, `wire` speaks the bindings, raw and without our own client, `kit` has the messages and the
 //! checks that many requirements share. `table` lists the requirements and keeps `docs/conformance.md` true. The other
 //! files have the tests, a group of ids each. A requirement says what it takes for granted and its negative side.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "the checks are functions that the tests call; they fail by panicking, and say against which program"
+)]
 
 #[macro_use]
 mod world;

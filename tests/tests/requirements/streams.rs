@@ -13,13 +13,27 @@ requirement!(core_stream_001, core_stream_001_jsonrpc: JsonRpc, core_stream_001_
 /// A streaming send opens a stream; where the card says that there are none, it is refused.
 async fn core_stream_001(at: At) {
     let peer = at.peer().await;
-    let first = peer.streaming("tck-stream-001-1").await.next().await.unwrap();
+    let first = peer
+        .streaming("tck-stream-001-1")
+        .await
+        .next()
+        .await
+        .unwrap();
     assert_eq!(kind(&first), "task");
-    peer.refuses("SendStreamingMessage", json!({}), Kind::InvalidParams).await;
+    peer.refuses("SendStreamingMessage", json!({}), Kind::InvalidParams)
+        .await;
     let minimal = at.profile(Profile::Minimal).await;
-    let refused = minimal.refuses("SendStreamingMessage", params("tck-stream-001-1", "hello"), Kind::Unsupported);
+    let refused = minimal.refuses(
+        "SendStreamingMessage",
+        params("tck-stream-001-1", "hello"),
+        Kind::Unsupported,
+    );
     refused.await;
-    assert_eq!(minimal.ok("ListTasks", json!({})).await["totalSize"], 0, "nothing was begun");
+    assert_eq!(
+        minimal.ok("ListTasks", json!({})).await["totalSize"],
+        0,
+        "nothing was begun"
+    );
 }
 
 requirement!(core_stream_002, core_stream_002_jsonrpc: JsonRpc, core_stream_002_rest: Rest);
@@ -32,7 +46,10 @@ async fn core_stream_002(at: At) {
     assert_eq!(kind(&events[0]), "message");
     check_event(&events[0]);
     let task = peer.streaming("tck-stream-002-1").await.rest().await;
-    assert!(task.iter().all(|event| kind(event) != "message"), "no message in a task's stream: {task:#?}");
+    assert!(
+        task.iter().all(|event| kind(event) != "message"),
+        "no message in a task's stream: {task:#?}"
+    );
 }
 
 requirement!(core_stream_003, core_stream_003_jsonrpc: JsonRpc, core_stream_003_rest: Rest);
@@ -49,16 +66,31 @@ async fn core_stream_003(at: At) {
         let events = peer.streaming(id).await.rest().await;
         events.iter().for_each(check_event);
         assert_eq!(kind(&events[0]), "task", "{events:#?}");
-        assert_eq!(events.iter().filter(|event| kind(event) == "task").count(), 1, "{events:#?}");
+        assert_eq!(
+            events.iter().filter(|event| kind(event) == "task").count(),
+            1,
+            "{events:#?}"
+        );
         let end = events.iter().position(ended).unwrap();
-        assert_eq!((end, state(&events[end])), (events.len() - 1, last), "{events:#?}");
+        assert_eq!(
+            (end, state(&events[end])),
+            (events.len() - 1, last),
+            "{events:#?}"
+        );
     }
     let mut open = peer.streaming("tck-input-required-1").await;
-    let asks = open.until(|event| state(event) == "TASK_STATE_INPUT_REQUIRED").await;
+    let asks = open
+        .until(|event| state(event) == "TASK_STATE_INPUT_REQUIRED")
+        .await;
     let task = &asks[0]["task"];
-    peer.ok("SendMessage", follow_up(task, "m-2", "go on")).await;
+    peer.ok("SendMessage", follow_up(task, "m-2", "go on"))
+        .await;
     let rest = open.rest().await;
-    assert_eq!(rest.last().map(state), Some("TASK_STATE_COMPLETED"), "{rest:#?}");
+    assert_eq!(
+        rest.last().map(state),
+        Some("TASK_STATE_COMPLETED"),
+        "{rest:#?}"
+    );
 }
 
 requirement!(stream_order_001, stream_order_001_jsonrpc: JsonRpc, stream_order_001_rest: Rest);
@@ -66,7 +98,11 @@ requirement!(stream_order_001, stream_order_001_jsonrpc: JsonRpc, stream_order_0
 /// Events come in the order in which they were made.
 async fn stream_order_001(at: At) {
     let peer = at.peer().await;
-    let events = peer.streaming("tck-stream-artifact-chunked-1").await.rest().await;
+    let events = peer
+        .streaming("tck-stream-artifact-chunked-1")
+        .await
+        .rest()
+        .await;
     let seen: Vec<String> = events.iter().map(describe).collect();
     let expect = [
         "task SUBMITTED",
@@ -76,12 +112,24 @@ async fn stream_order_001(at: At) {
         "status COMPLETED",
     ];
     assert_eq!(seen, expect);
-    let artifacts = events.iter().filter(|event| kind(event) == "artifactUpdate");
-    let ids: Vec<_> = artifacts.map(|event| event["artifactUpdate"]["artifact"]["artifactId"].clone()).collect();
+    let artifacts = events
+        .iter()
+        .filter(|event| kind(event) == "artifactUpdate");
+    let ids: Vec<_> = artifacts
+        .map(|event| event["artifactUpdate"]["artifact"]["artifactId"].clone())
+        .collect();
     assert_eq!(ids[0], ids[1], "chunks of one artifact");
-    let ordered = peer.streaming("tck-stream-ordering-001-1").await.rest().await;
+    let ordered = peer
+        .streaming("tck-stream-ordering-001-1")
+        .await
+        .rest()
+        .await;
     let kinds: Vec<_> = ordered.iter().map(kind).collect();
-    assert_eq!(kinds, ["task", "statusUpdate", "artifactUpdate", "statusUpdate"], "{ordered:#?}");
+    assert_eq!(
+        kinds,
+        ["task", "statusUpdate", "artifactUpdate", "statusUpdate"],
+        "{ordered:#?}"
+    );
 }
 
 fn describe(event: &Value) -> String {
@@ -92,8 +140,14 @@ fn describe(event: &Value) -> String {
         "artifactUpdate" => {
             let update = &event["artifactUpdate"];
             let flag = |name: &str| update[name].as_bool().unwrap_or_default();
-            let text = update["artifact"]["parts"][0]["text"].as_str().unwrap_or_default();
-            format!("artifact {text} append={} last={}", flag("append"), flag("lastChunk"))
+            let text = update["artifact"]["parts"][0]["text"]
+                .as_str()
+                .unwrap_or_default();
+            format!(
+                "artifact {text} append={} last={}",
+                flag("append"),
+                flag("lastChunk")
+            )
         }
         other => other.to_owned(),
     }
@@ -105,15 +159,30 @@ requirement!(stream_order_002, stream_order_002_jsonrpc: JsonRpc, stream_order_0
 async fn stream_order_002(at: At) {
     let peer = at.peer().await;
     let mut first = peer.streaming("tck-input-required-1").await;
-    let asked = first.until(|event| state(event) == "TASK_STATE_INPUT_REQUIRED").await;
+    let asked = first
+        .until(|event| state(event) == "TASK_STATE_INPUT_REQUIRED")
+        .await;
     let task = &asked[0]["task"];
     let mut second = peer.subscribed(task).await;
     second.next().await.unwrap();
-    peer.ok("SendMessage", follow_up(task, "tck-stream-artifact-text-1", "go on")).await;
+    peer.ok(
+        "SendMessage",
+        follow_up(task, "tck-stream-artifact-text-1", "go on"),
+    )
+    .await;
     let (first, second) = (first.rest().await, second.rest().await);
     assert_eq!(first, second);
     let kinds: Vec<_> = first.iter().map(kind).collect();
-    assert_eq!(kinds, ["statusUpdate", "statusUpdate", "artifactUpdate", "statusUpdate"], "{first:#?}");
+    assert_eq!(
+        kinds,
+        [
+            "statusUpdate",
+            "statusUpdate",
+            "artifactUpdate",
+            "statusUpdate"
+        ],
+        "{first:#?}"
+    );
 }
 
 requirement!(stream_order_003, stream_order_003_jsonrpc: JsonRpc, stream_order_003_rest: Rest);
@@ -128,7 +197,11 @@ async fn stream_order_003(at: At) {
         stream.next().await.unwrap();
         streams.push(stream);
     }
-    peer.ok("SendMessage", follow_up(&task, "tck-stream-artifact-chunked-1", "go on")).await;
+    peer.ok(
+        "SendMessage",
+        follow_up(&task, "tck-stream-artifact-chunked-1", "go on"),
+    )
+    .await;
     let mut written = Vec::new();
     for mut stream in streams {
         let mut all = Vec::new();
@@ -149,7 +222,9 @@ requirement!(stream_order_004, stream_order_004_jsonrpc: JsonRpc, stream_order_0
 async fn stream_order_004(at: At) {
     let peer = at.peer().await;
     let mut left = peer.streaming("tck-input-required-1").await;
-    let asked = left.until(|event| state(event) == "TASK_STATE_INPUT_REQUIRED").await;
+    let asked = left
+        .until(|event| state(event) == "TASK_STATE_INPUT_REQUIRED")
+        .await;
     let task = &asked[0]["task"];
     let mut kept = peer.subscribed(task).await;
     kept.next().await.unwrap();
@@ -158,7 +233,12 @@ async fn stream_order_004(at: At) {
     third.next().await.unwrap();
     drop(third);
     assert_eq!(state(&peer.get(task).await), "TASK_STATE_INPUT_REQUIRED");
-    peer.ok("SendMessage", follow_up(task, "m-2", "go on")).await;
+    peer.ok("SendMessage", follow_up(task, "m-2", "go on"))
+        .await;
     let rest = kept.rest().await;
-    assert_eq!(rest.last().map(state), Some("TASK_STATE_COMPLETED"), "{rest:#?}");
+    assert_eq!(
+        rest.last().map(state),
+        Some("TASK_STATE_COMPLETED"),
+        "{rest:#?}"
+    );
 }

@@ -13,7 +13,10 @@ requirement!(stream_sub_001, stream_sub_001_jsonrpc: JsonRpc, stream_sub_001_res
 /// A subscription begins with the task as it stands, whether it works or asks.
 async fn stream_sub_001(at: At) {
     let peer = at.peer().await;
-    for task in [peer.working().await, peer.task("tck-input-required-1").await] {
+    for task in [
+        peer.working().await,
+        peer.task("tck-input-required-1").await,
+    ] {
         let first = peer.subscribed(&task).await.next().await.unwrap();
         assert_eq!(kind(&first), "task");
         check_event(&first);
@@ -35,12 +38,21 @@ async fn stream_sub_002(at: At) {
     open.next().await.unwrap();
     // It asks again, twice, and the stream goes on.
     for _ in 0..2 {
-        peer.ok("SendMessage", follow_up(&asks, "tck-input-required-2", "more")).await;
-        open.until(|event| state(event) == "TASK_STATE_INPUT_REQUIRED").await;
+        peer.ok(
+            "SendMessage",
+            follow_up(&asks, "tck-input-required-2", "more"),
+        )
+        .await;
+        open.until(|event| state(event) == "TASK_STATE_INPUT_REQUIRED")
+            .await;
     }
     peer.ok("CancelTask", json!({"id": asks["id"]})).await;
     let rest = open.rest().await;
-    assert_eq!(rest.last().map(state), Some("TASK_STATE_CANCELED"), "{rest:#?}");
+    assert_eq!(
+        rest.last().map(state),
+        Some("TASK_STATE_CANCELED"),
+        "{rest:#?}"
+    );
 }
 
 requirement!(stream_sub_003, stream_sub_003_jsonrpc: JsonRpc, stream_sub_003_rest: Rest);
@@ -50,7 +62,12 @@ async fn stream_sub_003(at: At) {
     let peer = at.peer().await;
     for id in ["tck-complete-task-1", "tck-reject-task-1"] {
         let task = peer.task(id).await;
-        peer.refuses("SubscribeToTask", json!({"id": task["id"]}), Kind::Unsupported).await;
+        peer.refuses(
+            "SubscribeToTask",
+            json!({"id": task["id"]}),
+            Kind::Unsupported,
+        )
+        .await;
     }
 }
 
@@ -59,8 +76,19 @@ requirement!(stream_sub_004, stream_sub_004_jsonrpc: JsonRpc, stream_sub_004_res
 /// An unknown task is not found, as an ordinary answer and not as a broken stream.
 async fn stream_sub_004(at: At) {
     let peer = at.peer().await;
-    peer.refuses("SubscribeToTask", json!({"id": "no-such-task"}), Kind::TaskNotFound).await;
+    peer.refuses(
+        "SubscribeToTask",
+        json!({"id": "no-such-task"}),
+        Kind::TaskNotFound,
+    )
+    .await;
     let minimal = at.profile(Profile::Minimal).await;
     let task = minimal.working().await;
-    minimal.refuses("SubscribeToTask", json!({"id": task["id"]}), Kind::Unsupported).await;
+    minimal
+        .refuses(
+            "SubscribeToTask",
+            json!({"id": task["id"]}),
+            Kind::Unsupported,
+        )
+        .await;
 }

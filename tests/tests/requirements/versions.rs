@@ -36,13 +36,20 @@ async fn heads(binding: &str) -> Vec<String> {
             let (mut stream, _) = listener.accept().await.unwrap();
             let head = head(&mut stream).await;
             let sends = head.contains("message:send") || head.contains("SendMessage");
-            let id = head.split("\"id\":").nth(1).map(|rest| rest.split([',', '}']).next().unwrap().to_owned());
+            let id = head
+                .split("\"id\":")
+                .nth(1)
+                .map(|rest| rest.split([',', '}']).next().unwrap().to_owned());
             let body = match (head.contains("/.well-known/"), rpc, sends) {
                 (true, ..) => card.to_string(),
                 (_, false, true) => json!({"task": task}).to_string(),
                 (_, false, false) => task.to_string(),
                 (_, true, sends) => {
-                    let result = if sends { json!({"task": task}) } else { task.clone() };
+                    let result = if sends {
+                        json!({"task": task})
+                    } else {
+                        task.clone()
+                    };
                     let id: serde_json::Value = serde_json::from_str(&id.unwrap()).unwrap();
                     json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string()
                 }
@@ -57,7 +64,9 @@ async fn heads(binding: &str) -> Vec<String> {
     };
     let calls = async {
         let options = ClientOptions::new(http_client(&HttpOptions::default()).unwrap());
-        let client = Client::discover(&url.parse().unwrap(), options).await.unwrap();
+        let client = Client::discover(&url.parse().unwrap(), options)
+            .await
+            .unwrap();
         let send = SendMessageRequest {
             message: Message::user("m-1", vec![Part::text("hello")]),
             ..SendMessageRequest::default()
@@ -78,12 +87,17 @@ async fn heads(binding: &str) -> Vec<String> {
 async fn head(stream: &mut tokio::net::TcpStream) -> String {
     let mut text = Vec::new();
     loop {
-        assert!(stream.read_buf(&mut text).await.unwrap() > 0, "the client hung up");
+        assert!(
+            stream.read_buf(&mut text).await.unwrap() > 0,
+            "the client hung up"
+        );
         let so_far = String::from_utf8_lossy(&text).into_owned();
         let Some((head, body)) = so_far.split_once("\r\n\r\n") else {
             continue;
         };
-        let length = header(head, "content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+        let length = header(head, "content-length")
+            .and_then(|value| value.parse().ok())
+            .unwrap_or(0);
         if body.len() >= length {
             return so_far;
         }
@@ -128,12 +142,20 @@ async fn ver_client_002_rest() {
 /// Our client names the version of the interface that it uses as two numbers, once.
 async fn names_no_patch(binding: &str) {
     for head in &heads(binding).await[1..] {
-        let lines = head.lines().filter(|line| line.to_ascii_lowercase().starts_with("a2a-version:"));
+        let lines = head
+            .lines()
+            .filter(|line| line.to_ascii_lowercase().starts_with("a2a-version:"));
         assert_eq!(lines.count(), 1, "{head}");
         let version = header(head, "a2a-version").unwrap();
         let numbers: Vec<_> = version.split('.').map(str::parse::<u32>).collect();
-        assert!(numbers.len() == 2 && numbers.iter().all(Result::is_ok), "{version}");
-        assert!(!head.lines().next().unwrap().contains("A2A-Version"), "not in the query too: {head}");
+        assert!(
+            numbers.len() == 2 && numbers.iter().all(Result::is_ok),
+            "{version}"
+        );
+        assert!(
+            !head.lines().next().unwrap().contains("A2A-Version"),
+            "not in the query too: {head}"
+        );
     }
 }
 
@@ -144,8 +166,13 @@ async fn ver_server_001(at: At) {
     let peer = at.peer().await;
     for version in ["1.0", "1.0.1", "1.0.0", " 1.0 "] {
         let peer = peer.with("A2A-Version", version);
-        let sent = peer.ok("SendMessage", params("tck-complete-task-1", "hello")).await;
-        assert_eq!(sent["task"]["status"]["state"], "TASK_STATE_COMPLETED", "{version}: in the words of 1.0");
+        let sent = peer
+            .ok("SendMessage", params("tck-complete-task-1", "hello"))
+            .await;
+        assert_eq!(
+            sent["task"]["status"]["state"], "TASK_STATE_COMPLETED",
+            "{version}: in the words of 1.0"
+        );
     }
 }
 
@@ -163,7 +190,10 @@ async fn ver_server_002(at: At) {
             ("SendMessage", json!({})),
         ] {
             let fault = peer.refuses(operation, request, Kind::Version).await;
-            assert!(fault.message.contains("1.0"), "it says which there are: {fault:#?}");
+            assert!(
+                fault.message.contains("1.0"),
+                "it says which there are: {fault:#?}"
+            );
             assert!(detail(&fault, "google.rpc.ErrorInfo").is_some());
         }
     }
@@ -178,10 +208,14 @@ async fn ver_server_003(at: At) {
     for profile in [Profile::StreamingPush, Profile::Minimal] {
         let peer = at.profile(profile).await;
         for peer in [peer.without("A2A-Version"), peer.with("A2A-Version", "")] {
-            let sent = peer.ok("SendMessage", params("tck-complete-task-1", "hello")).await;
+            let sent = peer
+                .ok("SendMessage", params("tck-complete-task-1", "hello"))
+                .await;
             assert_eq!(sent["task"]["status"]["state"], "TASK_STATE_COMPLETED");
         }
         // Named, it contradicts the call.
-        peer.with("A2A-Version", "0.3").refuses("ListTasks", json!({}), Kind::Version).await;
+        peer.with("A2A-Version", "0.3")
+            .refuses("ListTasks", json!({}), Kind::Version)
+            .await;
     }
 }

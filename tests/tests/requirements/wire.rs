@@ -13,45 +13,43 @@ use serde_json::{Value, json};
 use crate::{errors::Kind, world::Binding};
 
 /// Longest silence of a stream.
-pub const SILENCE: Duration = Duration::from_secs(20);
+pub(crate) const SILENCE: Duration = Duration::from_secs(20);
 
 /// A client of one server in one binding.
 #[derive(Clone, Debug)]
-pub struct Peer {
+pub(crate) struct Peer {
     api: Api,
-    pub binding: Binding,
+    pub(crate) binding: Binding,
     headers: Vec<(String, String)>,
-    tenant: String,
 }
 
 /// A refusal.
 #[derive(Clone, Debug)]
-pub struct Fault {
-    pub binding: Binding,
+pub(crate) struct Fault {
+    pub(crate) binding: Binding,
     /// The code of JSON-RPC, or the HTTP status.
-    pub code: i64,
+    pub(crate) code: i64,
     /// The name of the gRPC status, where the binding names it.
-    pub status: Option<String>,
-    pub message: String,
+    pub(crate) status: Option<String>,
+    pub(crate) message: String,
     /// The typed details.
-    pub details: Vec<Value>,
+    pub(crate) details: Vec<Value>,
     /// All of it.
-    pub body: Value,
+    pub(crate) body: Value,
 }
 
 impl Peer {
     /// A client that says that it speaks 1.0.
-    pub fn new(url: &str, binding: Binding) -> Self {
+    pub(crate) fn new(url: &str, binding: Binding) -> Self {
         Self {
             api: Api::new(url, None),
             binding,
             headers: vec![("A2A-Version".to_owned(), "1.0".to_owned())],
-            tenant: String::new(),
         }
     }
 
     /// The same client in another binding.
-    pub fn speaking(&self, binding: Binding) -> Self {
+    pub(crate) fn speaking(&self, binding: Binding) -> Self {
         Self {
             binding,
             ..self.clone()
@@ -59,7 +57,7 @@ impl Peer {
     }
 
     /// The same client with another value of a header.
-    pub fn with(&self, name: &str, value: &str) -> Self {
+    pub(crate) fn with(&self, name: &str, value: &str) -> Self {
         let mut headers = self.without(name).headers;
         headers.push((name.to_owned(), value.to_owned()));
         Self {
@@ -69,7 +67,7 @@ impl Peer {
     }
 
     /// The same client without a header.
-    pub fn without(&self, name: &str) -> Self {
+    pub(crate) fn without(&self, name: &str) -> Self {
         let mut headers = self.headers.clone();
         headers.retain(|(other, _)| !other.eq_ignore_ascii_case(name));
         Self {
@@ -79,41 +77,38 @@ impl Peer {
     }
 
     /// The same client with a token.
-    pub fn with_token(&self, token: &str) -> Self {
+    pub(crate) fn with_token(&self, token: &str) -> Self {
         self.with("Authorization", &format!("Bearer {token}"))
     }
 
-    /// The server's address.
-    pub fn url(&self) -> &str {
-        self.api.url()
-    }
-
     /// A request that the caller completes, with the client's headers.
-    pub fn raw(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn raw(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.api.request(method, path);
-        self.headers
-            .iter()
-            .fold(request, |request, (name, value)| request.header(name, value))
+        self.headers.iter().fold(request, |request, (name, value)| {
+            request.header(name, value)
+        })
     }
 
     /// Sends an operation, whatever the answer.
-    pub async fn send(&self, operation: &str, params: &Value) -> Response {
+    pub(crate) async fn send(&self, operation: &str, params: &Value) -> Response {
         answer(match self.binding {
-            Binding::JsonRpc => self.raw(Method::POST, "/").json(&envelope(operation, params)),
+            Binding::JsonRpc => self
+                .raw(Method::POST, "/")
+                .json(&envelope(operation, params)),
             Binding::Rest => self.rest(operation, params),
         })
         .await
     }
 
     /// Does an operation that answers once.
-    pub async fn call(&self, operation: &str, params: Value) -> Result<Value, Fault> {
+    pub(crate) async fn call(&self, operation: &str, params: Value) -> Result<Value, Fault> {
         let response = self.send(operation, &params).await;
         result(self.binding, response).await
     }
 
     /// Does an operation that must be answered.
     #[track_caller]
-    pub fn ok(&self, operation: &'static str, params: Value) -> impl Future<Output = Value> {
+    pub(crate) fn ok(&self, operation: &'static str, params: Value) -> impl Future<Output = Value> {
         let caller = std::panic::Location::caller();
         let peer = self.clone();
         async move {
@@ -124,7 +119,12 @@ impl Peer {
 
     /// Does an operation that must be refused for this reason.
     #[track_caller]
-    pub fn refuses(&self, operation: &'static str, params: Value, kind: Kind) -> impl Future<Output = Fault> {
+    pub(crate) fn refuses(
+        &self,
+        operation: &'static str,
+        params: Value,
+        kind: Kind,
+    ) -> impl Future<Output = Fault> {
         let caller = std::panic::Location::caller();
         let peer = self.clone();
         async move {
@@ -138,10 +138,13 @@ impl Peer {
     }
 
     /// Does an operation that answers with a stream.
-    pub async fn stream(&self, operation: &str, params: Value) -> Result<Events, Fault> {
+    pub(crate) async fn stream(&self, operation: &str, params: Value) -> Result<Events, Fault> {
         let response = self.send(operation, &params).await;
         let kind = response.headers().get("content-type");
-        let streams = kind.is_some_and(|kind| kind.to_str().is_ok_and(|it| it.starts_with("text/event-stream")));
+        let streams = kind.is_some_and(|kind| {
+            kind.to_str()
+                .is_ok_and(|it| it.starts_with("text/event-stream"))
+        });
         if !streams {
             let value = result(self.binding, response).await?;
             panic!("{operation} answered once: {value:#}");
@@ -187,7 +190,10 @@ impl Peer {
                 self.query(&format!("/tasks/{task}/pushNotificationConfigs"), &rest)
             }
             "GetTaskPushNotificationConfig" | "DeleteTaskPushNotificationConfig" => {
-                let (task, id) = (take("taskId").unwrap_or_default(), take("id").unwrap_or_default());
+                let (task, id) = (
+                    take("taskId").unwrap_or_default(),
+                    take("id").unwrap_or_default(),
+                );
                 let path = format!("/tasks/{task}/pushNotificationConfigs/{id}");
                 if operation.starts_with("Get") {
                     self.raw(Method::GET, &path)
@@ -205,29 +211,34 @@ impl Peer {
     }
 
     fn query(&self, path: &str, params: &Value) -> RequestBuilder {
-        let pairs = params.as_object().into_iter().flatten().map(|(name, value)| {
-            let text = match value {
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            };
-            let text: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
-            format!("{name}={text}")
-        });
+        let pairs = params
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| {
+                let text = match value {
+                    Value::String(text) => text.clone(),
+                    other => other.to_string(),
+                };
+                let text: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
+                format!("{name}={text}")
+            });
         let query: Vec<String> = pairs.collect();
         self.raw(Method::GET, &format!("{path}?{}", query.join("&")))
     }
 }
 
 /// A JSON-RPC request.
-pub fn envelope(method: &str, params: &Value) -> Value {
+pub(crate) fn envelope(method: &str, params: &Value) -> Value {
     json!({"jsonrpc": "2.0", "id": "r-1", "method": method, "params": params})
 }
 
 /// The result or error in an answer.
-pub async fn result(binding: Binding, response: Response) -> Result<Value, Fault> {
+pub(crate) async fn result(binding: Binding, response: Response) -> Result<Value, Fault> {
     let status = response.status();
     let text = response.text().await.unwrap();
-    let body: Value = serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {status} {text:?}"));
+    let body: Value =
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("no JSON: {status} {text:?}"));
     match binding {
         Binding::JsonRpc => rpc_result(&body),
         Binding::Rest if status == StatusCode::OK => Ok(body),
@@ -236,7 +247,7 @@ pub async fn result(binding: Binding, response: Response) -> Result<Value, Fault
 }
 
 /// The result or error in a JSON-RPC response.
-pub fn rpc_result(body: &Value) -> Result<Value, Fault> {
+pub(crate) fn rpc_result(body: &Value) -> Result<Value, Fault> {
     assert_eq!(body["jsonrpc"], "2.0", "{body}");
     let members = ["result", "error"].map(|name| body.get(name).is_some());
     assert!(members[0] != members[1], "one of result and error: {body}");
@@ -246,7 +257,9 @@ pub fn rpc_result(body: &Value) -> Result<Value, Fault> {
     let error = &body["error"];
     Err(Fault {
         binding: Binding::JsonRpc,
-        code: error["code"].as_i64().unwrap_or_else(|| panic!("no code: {body}")),
+        code: error["code"]
+            .as_i64()
+            .unwrap_or_else(|| panic!("no code: {body}")),
         status: None,
         message: error["message"].as_str().unwrap_or_default().to_owned(),
         details: error["data"].as_array().cloned().unwrap_or_default(),
@@ -256,7 +269,11 @@ pub fn rpc_result(body: &Value) -> Result<Value, Fault> {
 
 fn rest_fault(body: &Value, status: StatusCode) -> Fault {
     let error = &body["error"];
-    assert_eq!(error["code"], status.as_u16(), "the body repeats the status: {body}");
+    assert_eq!(
+        error["code"],
+        status.as_u16(),
+        "the body repeats the status: {body}"
+    );
     Fault {
         binding: Binding::Rest,
         code: i64::from(status.as_u16()),
@@ -269,30 +286,35 @@ fn rest_fault(body: &Value, status: StatusCode) -> Fault {
 
 /// The events of a stream.
 #[derive(Debug)]
-pub struct Events {
+pub(crate) struct Events {
     binding: Binding,
     frames: Frames,
 }
 
 impl Events {
     /// The next event; `None` when the server has closed the stream.
-    pub async fn next(&mut self) -> Option<Value> {
+    pub(crate) async fn next(&mut self) -> Option<Value> {
         self.next_raw().await.map(|(event, _)| event)
     }
 
     /// The next event, and how it was written.
-    pub async fn next_raw(&mut self) -> Option<(Value, String)> {
+    pub(crate) async fn next_raw(&mut self) -> Option<(Value, String)> {
         let frame = self.frames.next(SILENCE).await?;
-        assert_eq!(frame.event, "message", "ordinary frames have no event field");
+        assert_eq!(
+            frame.event, "message",
+            "ordinary frames have no event field"
+        );
         let event = match self.binding {
-            Binding::JsonRpc => rpc_result(&frame.data).unwrap_or_else(|fault| panic!("{fault:#?}")),
+            Binding::JsonRpc => {
+                rpc_result(&frame.data).unwrap_or_else(|fault| panic!("{fault:#?}"))
+            }
             Binding::Rest => frame.data,
         };
         Some((event, frame.text))
     }
 
     /// The events up to the end of the stream.
-    pub async fn rest(mut self) -> Vec<Value> {
+    pub(crate) async fn rest(mut self) -> Vec<Value> {
         let mut all = Vec::new();
         while let Some(event) = self.next().await {
             all.push(event);
@@ -301,7 +323,7 @@ impl Events {
     }
 
     /// The events up to and with one that `found` accepts.
-    pub async fn until(&mut self, found: impl Fn(&Value) -> bool) -> Vec<Value> {
+    pub(crate) async fn until(&mut self, found: impl Fn(&Value) -> bool) -> Vec<Value> {
         let mut all = Vec::new();
         while let Some(event) = self.next().await {
             all.push(event);

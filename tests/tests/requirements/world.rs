@@ -24,21 +24,21 @@ use crate::wire::Peer;
 
 /// A program that serves the conformance agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Program {
+pub(crate) enum Program {
     Worker,
     Captain,
 }
 
 /// How the test speaks with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Binding {
+pub(crate) enum Binding {
     JsonRpc,
     Rest,
 }
 
 /// What the server can do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Profile {
+pub(crate) enum Profile {
     StreamingPush,
     Minimal,
     RequiredExtension,
@@ -58,23 +58,23 @@ impl Profile {
 
 /// A running server.
 #[derive(Debug)]
-pub struct Server {
-    pub url: String,
+pub(crate) struct Server {
+    pub(crate) url: String,
     _process: Running,
     _folder: TempDir,
 }
 
 /// One program and one binding, and the servers that were started for them.
 #[derive(Clone, Debug)]
-pub struct At {
-    pub program: Program,
-    pub binding: Binding,
+pub(crate) struct At {
+    pub(crate) program: Program,
+    pub(crate) binding: Binding,
     started: Arc<Mutex<Vec<Arc<Server>>>>,
 }
 
 impl At {
     /// One program and one binding, with no server yet.
-    pub fn of(program: Program, binding: Binding) -> Self {
+    pub(crate) fn of(program: Program, binding: Binding) -> Self {
         Self {
             program,
             binding,
@@ -83,7 +83,7 @@ impl At {
     }
 
     /// Starts a server.
-    pub async fn serve(&self, profile: Profile, args: &[&str]) -> Arc<Server> {
+    pub(crate) async fn serve(&self, profile: Profile, args: &[&str]) -> Arc<Server> {
         let folder = tempfile::tempdir().unwrap();
         let server = start(self.program, folder, profile, args).await;
         let server = Arc::new(server);
@@ -92,13 +92,13 @@ impl At {
     }
 
     /// A client of a new server of this profile.
-    pub async fn profile(&self, profile: Profile) -> Peer {
+    pub(crate) async fn profile(&self, profile: Profile) -> Peer {
         let server = self.serve(profile, &[]).await;
         Peer::new(&server.url, self.binding)
     }
 
     /// A client of a new server that does everything.
-    pub async fn peer(&self) -> Peer {
+    pub(crate) async fn peer(&self) -> Peer {
         self.profile(Profile::StreamingPush).await
     }
 }
@@ -111,11 +111,22 @@ async fn start(program: Program, folder: TempDir, profile: Profile, args: &[&str
         Program::Captain => programs::captain(),
     };
     let mut command = command(&path, folder.path());
-    command.args(["serve", profile.flag(), "--listen", "127.0.0.1:0", "--state-dir"]);
+    command.args([
+        "serve",
+        profile.flag(),
+        "--listen",
+        "127.0.0.1:0",
+        "--state-dir",
+    ]);
     command.arg(&state).args(args);
     let mut process = Running::start(command, "server", folder.path());
     until_true("the server's endpoint file", SOON, || {
-        assert_eq!(process.ended(), None, "the server ended:\n{}", process.log());
+        assert_eq!(
+            process.ended(),
+            None,
+            "the server ended:\n{}",
+            process.log()
+        );
         state.join("endpoint.json").exists()
     })
     .await;
@@ -131,7 +142,7 @@ fn url(state: &Path) -> String {
 }
 
 /// Checks a requirement against both programs, and says at which one it failed.
-pub async fn both<F: Future<Output = ()>>(binding: Binding, check: impl Fn(At) -> F) {
+pub(crate) async fn both<F: Future<Output = ()>>(binding: Binding, check: impl Fn(At) -> F) {
     let run = async |program| {
         let at = At::of(program, binding);
         (program, AssertUnwindSafe(check(at)).catch_unwind().await)
