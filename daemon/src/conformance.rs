@@ -4,7 +4,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use a2a_proto::card;
 use a2a_proto::clock::SystemClock;
 use a2a_proto::conformance::{Conformance, Profile};
 use a2a_proto::log::{LogError, SqliteLog};
+use a2a_proto::push::{AllowList, Allowed, Keyring, PushOptions, Pusher};
 use a2a_proto::server::{AnyCaller, Authenticator, Server, ServerOptions, UpdateError};
 use a2a_proto::types::{AgentCard, Part, TaskState};
 use clap::Args;
@@ -100,6 +101,7 @@ pub async fn serve(options: ConformanceOptions) -> Result<Exit, Failure> {
         clock: Arc::new(SystemClock),
         tracker: tracker.clone(),
         shutdown: lifecycle.soft().clone(),
+        push: Some(pusher(&folder)?),
         ..ServerOptions::new(options.auth.unwrap_or_else(|| Arc::new(AnyCaller)))
     };
     let server = Server::new(
@@ -137,6 +139,18 @@ pub async fn serve(options: ConformanceOptions) -> Result<Exit, Failure> {
     drop(server);
     drop(temporary);
     Ok(exit)
+}
+
+/// Kits wait for deliveries on the machine that they run on.
+fn pusher(folder: &Path) -> Result<Pusher, Failure> {
+    let loopback = "loopback"
+        .parse::<Allowed>()
+        .map_err(|error| Failure::from_error(Exit::Internal, &error))?;
+    let options = PushOptions {
+        allow: AllowList::new([loopback]),
+        ..PushOptions::new(Keyring::at(folder.join("push-keys")))
+    };
+    Pusher::new(options).map_err(|error| Failure::from_error(Exit::Internal, &error))
 }
 
 /// An address for "everywhere" is not one to connect to.

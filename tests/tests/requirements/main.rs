@@ -27,6 +27,8 @@ mod http_json;
 mod json_rpc;
 mod kit;
 mod lists;
+mod push;
+mod recorder;
 mod send;
 mod streams;
 mod subscriptions;

@@ -1,115 +1,57 @@
 //! Versions: VER-CLIENT, VER-SERVER (A2A §3.6).
 
-use std::sync::{Arc, Mutex};
-
 use a2a_proto::{
     client::{Client, ClientOptions, HttpOptions, http_client},
-    types::{Message, Part, SendMessageRequest},
+    types::{AgentCard, AgentInterface, Message, Part, SendMessageRequest},
 };
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpListener,
-};
 
 use crate::{
     errors::{Kind, detail},
     kit::params,
+    recorder::{Recorded, Recorder},
     world::{At, Profile},
 };
 
-/// The heads of the requests that our client sends, in one binding, to a server that answers each with a task.
-async fn heads(binding: &str) -> Vec<String> {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let card = json!({
-        "name": "recorder", "description": "", "version": "1",
-        "supportedInterfaces": [{"url": url, "protocolBinding": binding, "protocolVersion": "1.0"}],
-        "capabilities": {}, "defaultInputModes": [], "defaultOutputModes": [], "skills": [],
-    });
+/// The calls that our client makes in one binding, of a server that answers each with a task.
+async fn calls(binding: &'static str) -> Vec<Recorded> {
     let task = json!({"id": "t", "contextId": "c", "status": {"state": "TASK_STATE_COMPLETED"}});
-    let heads: Arc<Mutex<Vec<String>>> = Arc::default();
-    let seen = Arc::clone(&heads);
-    let rpc = binding == "JSONRPC";
-    let serve = async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let head = head(&mut stream).await;
-            let sends = head.contains("message:send") || head.contains("SendMessage");
-            let id = head
-                .split("\"id\":")
-                .nth(1)
-                .map(|rest| rest.split([',', '}']).next().unwrap().to_owned());
-            let body = match (head.contains("/.well-known/"), rpc, sends) {
-                (true, ..) => card.to_string(),
-                (_, false, true) => json!({"task": task}).to_string(),
-                (_, false, false) => task.to_string(),
-                (_, true, sends) => {
-                    let result = if sends {
-                        json!({"task": task})
-                    } else {
-                        task.clone()
-                    };
-                    let id: serde_json::Value = serde_json::from_str(&id.unwrap()).unwrap();
-                    json!({"jsonrpc": "2.0", "id": id, "result": result}).to_string()
-                }
-            };
-            seen.lock().unwrap().push(head);
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                body.len()
-            );
-            stream.write_all(answer.as_bytes()).await.unwrap();
-        }
-    };
-    let calls = async {
-        let options = ClientOptions::new(http_client(&HttpOptions::default()).unwrap());
-        let client = Client::discover(&url.parse().unwrap(), options)
-            .await
-            .unwrap();
-        let send = SendMessageRequest {
-            message: Message::user("m-1", vec![Part::text("hello")]),
-            ..SendMessageRequest::default()
+    let recorder = Recorder::start(move |_, request| {
+        let sends = request.head.contains("message:send") || request.body.contains("SendMessage");
+        let result = if sends {
+            json!({"task": task})
+        } else {
+            task.clone()
         };
-        client.send(&send).await.unwrap();
-        client.get("t", None).await.unwrap();
-    };
-    tokio::select! {
-        () = calls => {}
-        () = serve => {}
-    }
-    let heads = heads.lock().unwrap().clone();
-    assert_eq!(heads.len(), 3, "the card and two calls: {heads:#?}");
-    heads
-}
-
-/// A request: its head in lower case where names are, and the beginning of its body.
-async fn head(stream: &mut tokio::net::TcpStream) -> String {
-    let mut text = Vec::new();
-    loop {
-        assert!(
-            stream.read_buf(&mut text).await.unwrap() > 0,
-            "the client hung up"
-        );
-        let so_far = String::from_utf8_lossy(&text).into_owned();
-        let Some((head, body)) = so_far.split_once("\r\n\r\n") else {
-            continue;
+        let body = if binding == "JSONRPC" {
+            json!({"jsonrpc": "2.0", "id": request.json()["id"], "result": result})
+        } else {
+            result
         };
-        let length = header(head, "content-length")
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(0);
-        if body.len() >= length {
-            return so_far;
-        }
-    }
-}
-
-fn header<'a>(head: &'a str, name: &str) -> Option<&'a str> {
-    let head = head.split("\r\n\r\n").next().unwrap_or(head);
-    head.lines().find_map(|line| {
-        let (other, value) = line.split_once(':')?;
-        other.eq_ignore_ascii_case(name).then(|| value.trim())
+        (200, body.to_string())
     })
+    .await;
+    let interface = AgentInterface {
+        url: recorder.url.clone(),
+        protocol_binding: binding.to_owned(),
+        protocol_version: "1.0".to_owned(),
+        ..AgentInterface::default()
+    };
+    let card = AgentCard {
+        supported_interfaces: vec![interface],
+        ..AgentCard::default()
+    };
+    let options = ClientOptions::new(http_client(&HttpOptions::default()).unwrap());
+    let client = Client::from_card(card, options).unwrap();
+    let send = SendMessageRequest {
+        message: Message::user("m-1", vec![Part::text("hello")]),
+        ..SendMessageRequest::default()
+    };
+    client.send(&send).await.unwrap();
+    client.get("t", None).await.unwrap();
+    let calls = recorder.seen();
+    assert_eq!(calls.len(), 2, "{calls:#?}");
+    calls
 }
 
 #[tokio::test]
@@ -123,9 +65,9 @@ async fn ver_client_001_rest() {
 }
 
 /// Our client names its version in every call.
-async fn names_its_version(binding: &str) {
-    for head in &heads(binding).await[1..] {
-        assert_eq!(header(head, "a2a-version"), Some("1.0"), "{head}");
+async fn names_its_version(binding: &'static str) {
+    for call in calls(binding).await {
+        assert_eq!(call.header("a2a-version"), Some("1.0"), "{call:#?}");
     }
 }
 
@@ -140,21 +82,18 @@ async fn ver_client_002_rest() {
 }
 
 /// Our client names the version of the interface that it uses as two numbers, once.
-async fn names_no_patch(binding: &str) {
-    for head in &heads(binding).await[1..] {
-        let lines = head
-            .lines()
-            .filter(|line| line.to_ascii_lowercase().starts_with("a2a-version:"));
-        assert_eq!(lines.count(), 1, "{head}");
-        let version = header(head, "a2a-version").unwrap();
-        let numbers: Vec<_> = version.split('.').map(str::parse::<u32>).collect();
+async fn names_no_patch(binding: &'static str) {
+    for call in calls(binding).await {
+        let versions: Vec<_> = call.all("a2a-version").collect();
+        assert_eq!(versions.len(), 1, "{call:#?}");
+        let numbers: Vec<_> = versions[0].split('.').map(str::parse::<u32>).collect();
         assert!(
             numbers.len() == 2 && numbers.iter().all(Result::is_ok),
-            "{version}"
+            "{versions:?}"
         );
         assert!(
-            !head.lines().next().unwrap().contains("A2A-Version"),
-            "not in the query too: {head}"
+            !call.line().contains("A2A-Version"),
+            "not in the query too: {call:#?}"
         );
     }
 }
