@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "grpc")]
+mod grpc;
 mod wire;
 
 pub use wire::{ErrorMap, JsonRpcError};

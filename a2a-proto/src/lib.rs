@@ -130,8 +130,12 @@ pub mod error;
 pub mod jsonrpc;
 #[cfg(feature = "server")]
 pub mod log;
+#[cfg(feature = "grpc")]
+mod pb;
 #[cfg(feature = "server")]
 pub mod push;
+#[cfg(feature = "grpc")]
+pub mod sequence;
 #[cfg(feature = "server")]
 pub mod server;
 pub mod sse;

@@ -105,10 +105,11 @@ impl World {
             cut_after,
             Arc::clone(&connections),
         );
+        let (binding, version) = binding.split_once(' ').unwrap_or((binding, "1.0"));
         let interface = AgentInterface {
             url: url.to_string(),
             protocol_binding: binding.to_owned(),
-            protocol_version: "1.0".to_owned(),
+            protocol_version: version.to_owned(),
             ..AgentInterface::default()
         };
         let card = AgentCard {
@@ -232,12 +233,23 @@ fn check_count(events: &[StreamEvent], count: usize) {
     assert_eq!(task.status.message.unwrap().text(), "done");
 }
 
+const BINDINGS: &[&str] = &[
+    "JSONRPC",
+    "HTTP+JSON",
+    #[cfg(feature = "grpc")]
+    "GRPC",
+];
+
 async fn count_through_cuts<L: TaskLog>(log: L, binding: &str) {
-    const COUNT: usize = 300;
-    let world = World::new(log, binding, Arc::new(AnyCaller), 1500).await;
+    // A frame of HTTP/2, 16 KiB at most, counts only when all of it has come.
+    let (count, cut_after) = match binding.starts_with("GRPC") {
+        true => (1000, 17_000),
+        false => (300, 1500),
+    };
+    let world = World::new(log, binding, Arc::new(AnyCaller), cut_after).await;
     let client = world.client(options()).await;
-    let events = collect(client.stream(message(&COUNT.to_string()))).await;
-    check_count(&events, COUNT);
+    let events = collect(client.stream(message(&count.to_string()))).await;
+    check_count(&events, count);
     let connections = world.connections.load(Ordering::SeqCst);
     assert!(
         connections > 5,
@@ -261,9 +273,21 @@ async fn http_json_streams_survive_cuts_over_sqlite() {
     .await;
 }
 
+#[cfg(feature = "grpc")]
 #[tokio::test]
-async fn every_operation_works_in_both_bindings() {
-    for binding in ["JSONRPC", "HTTP+JSON"] {
+async fn grpc_streams_survive_cuts() {
+    count_through_cuts(MemoryLog::new().unwrap(), "GRPC").await;
+}
+
+#[cfg(feature = "grpc")]
+#[tokio::test]
+async fn grpc_streams_of_0_3_survive_cuts() {
+    count_through_cuts(MemoryLog::new().unwrap(), "GRPC 0.3").await;
+}
+
+#[tokio::test]
+async fn every_operation_works_in_every_binding() {
+    for binding in BINDINGS {
         let world = World::new(MemoryLog::new().unwrap(), binding, Arc::new(AnyCaller), 0).await;
         let client = world.client(options()).await;
         let SendMessageResponse::Task(counted) = client.send(&message("3")).await.unwrap() else {
@@ -346,23 +370,31 @@ async fn collect_error(mut stream: EventStream) -> ClientError {
 
 #[tokio::test]
 async fn an_ended_task_is_replayed_from_any_event() {
-    let world = World::new(MemoryLog::new().unwrap(), "JSONRPC", Arc::new(AnyCaller), 0).await;
-    let client = world.client(options()).await;
-    let events = collect(client.stream(message("5"))).await;
-    let task_id = events[0].event.task_id().to_owned();
-    for (index, event) in events.iter().enumerate().take(events.len() - 1) {
-        let replayed = collect(client.subscribe(&task_id, event.seq)).await;
-        assert_eq!(replayed, events[index + 1..]);
+    for binding in BINDINGS {
+        let world = World::new(MemoryLog::new().unwrap(), binding, Arc::new(AnyCaller), 0).await;
+        let client = world.client(options()).await;
+        let events = collect(client.stream(message("5"))).await;
+        let task_id = events[0].event.task_id().to_owned();
+        for (index, event) in events.iter().enumerate().take(events.len() - 1) {
+            let replayed = collect(client.subscribe(&task_id, event.seq)).await;
+            assert_eq!(replayed, events[index + 1..], "{binding}");
+        }
+        world.stop().await;
     }
-    world.stop().await;
 }
 
 #[tokio::test]
 async fn only_a_token_for_this_agent_is_accepted() {
+    for binding in BINDINGS {
+        only_a_token(binding).await;
+    }
+}
+
+async fn only_a_token(binding: &str) {
     let signer = Signer::generate().unwrap();
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let verifier = JwtVerifier::new(&signer.jwks(), "worker:counter", Arc::clone(&clock));
-    let world = World::new(MemoryLog::new().unwrap(), "JSONRPC", Arc::new(verifier), 0).await;
+    let world = World::new(MemoryLog::new().unwrap(), binding, Arc::new(verifier), 0).await;
     let now = clock.now().as_second();
     let token = |aud: &str, sub: &str| {
         let claims = Claims {

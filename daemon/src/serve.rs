@@ -1,6 +1,9 @@
-//! The connections of a server: HTTP/1.1, a bound on their number, a deadline for a request's head, and an orderly end.
-//! Our own loop and not axum's, because that has neither bound nor deadline and keeps room for HTTP/2 in every
-//! connection, which a thousand open event streams pay for.
+//! The connections of a server: HTTP/1.1 and HTTP/2 side by side, a bound on their number, a deadline for a request's
+//! head, and an orderly end. Our own loop and not axum's, because that has neither bound nor deadline and keeps room for
+//! HTTP/2 in every connection, which a thousand open event streams pay for; here the first bytes decide, before either is
+//! set up.
+
+mod http2;
 
 use std::convert::Infallible;
 use std::future::poll_fn;
@@ -20,6 +23,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service as _;
+
+use self::http2::http2;
 
 /// How long a client may take to send a request's head. Also ends connections that are kept open for nothing.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -53,9 +58,10 @@ pub async fn serve(
         match accepted {
             Ok((stream, permit)) => {
                 let (router, stop) = (router.clone(), stop.clone());
+                let streams = tracker.clone();
                 tracker.spawn(async move {
                     let _permit = permit;
-                    connection(stream, router, stop).await;
+                    connection(stream, router, streams, stop).await;
                 });
             }
             Err(error) => {
@@ -80,7 +86,26 @@ async fn accept(
     Ok((stream, permit))
 }
 
-async fn connection(stream: TcpStream, router: Router, stop: CancellationToken) {
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+) {
+    let begun = tokio::select! {
+        begun = tokio::time::timeout(HEAD_TIMEOUT, http2::is_spoken(&stream)) => begun,
+        () = stop.cancelled() => return,
+    };
+    match begun {
+        Ok(Ok(false)) => http1(stream, router, stop).await,
+        // Boxed, so that the many connections of HTTP/1.1 do not keep room for it.
+        Ok(Ok(true)) => Box::pin(http2(stream, router, tracker, stop)).await,
+        Ok(Err(error)) => tracing::debug!(%error, "connection broken off"),
+        Err(_) => tracing::debug!("a connection began nothing"),
+    }
+}
+
+async fn http1(stream: TcpStream, router: Router, stop: CancellationToken) {
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut router = router.clone();
         // A router is always ready.

@@ -3,9 +3,10 @@
 use reqwest::header::ACCEPT;
 use url::Url;
 
-use super::{ClientError, ClientOptions, http, invalid};
+use super::{Binding, ClientError, ClientOptions, http, invalid};
 use crate::error::A2aError;
 use crate::types::{self, AgentCard, AgentInterface};
+use crate::version::ProtocolVersion;
 use crate::{card, version};
 
 /// A card is small; one above this is not a card.
@@ -18,6 +19,9 @@ pub(super) enum Interface {
     JsonRpc { url: Url, tenant: String },
     /// HTTP+JSON below this address.
     HttpJson { base: Url, tenant: String },
+    /// gRPC at this address.
+    #[cfg(feature = "grpc")]
+    Grpc(super::grpc::Address),
 }
 
 pub(super) async fn fetch(base: &Url, options: &ClientOptions) -> Result<AgentCard, ClientError> {
@@ -63,32 +67,39 @@ pub(super) fn below(base: &Url, path: &str) -> Result<Url, ClientError> {
     Ok(url)
 }
 
-pub(super) fn choose(card: &AgentCard) -> Result<Interface, ClientError> {
-    let spoken = card
-        .supported_interfaces
-        .iter()
-        .filter(|it| version::is_current(&it.protocol_version));
-    for AgentInterface {
-        url,
-        protocol_binding,
-        tenant,
-        ..
-    } in spoken
-    {
+pub(super) fn choose(card: &AgentCard, options: &ClientOptions) -> Result<Interface, ClientError> {
+    let wanted = |binding: Binding| options.binding.is_none_or(|only| only == binding);
+    let spoken = card.supported_interfaces.iter().filter_map(|it| {
+        let version = ProtocolVersion::from_text(&it.protocol_version)?;
+        matches!(version, ProtocolVersion::V1_0 | ProtocolVersion::V0_3).then_some((it, version))
+    });
+    for (interface, version) in spoken {
+        let AgentInterface {
+            url,
+            protocol_binding,
+            tenant,
+            ..
+        } = interface;
+        let current = version == ProtocolVersion::V1_0;
         let parse = || Url::parse(url).map_err(|_| ClientError::BadUrl { url: url.clone() });
         let tenant = tenant.clone();
         match protocol_binding.as_str() {
-            "JSONRPC" => {
+            "JSONRPC" if current && wanted(Binding::JsonRpc) => {
                 return Ok(Interface::JsonRpc {
                     url: parse()?,
                     tenant,
                 });
             }
-            "HTTP+JSON" => {
+            "HTTP+JSON" if current && wanted(Binding::HttpJson) => {
                 return Ok(Interface::HttpJson {
                     base: parse()?,
                     tenant,
                 });
+            }
+            #[cfg(feature = "grpc")]
+            "GRPC" if wanted(Binding::Grpc) => {
+                let address = super::grpc::Address::parse(url, version, tenant)?;
+                return Ok(Interface::Grpc(address));
             }
             _ => {}
         }

@@ -19,6 +19,13 @@ pub enum ClientError {
         #[source]
         source: reqwest::Error,
     },
+    /// The gRPC connection broke, or the call came to its end without an answer of the agent.
+    #[error("cannot reach the agent over gRPC")]
+    Broken {
+        /// What happened.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The agent took too long.
     #[error("the agent did not answer {what} within {} s", limit.as_secs())]
     TimedOut {
@@ -57,9 +64,7 @@ pub enum ClientError {
     #[error("no token for the agent")]
     Token(#[from] TokenError),
     /// The card offers no interface that we speak.
-    #[error(
-        "the agent offers no interface that we speak (JSONRPC or HTTP+JSON of A2A 1.0): {offered}"
-    )]
+    #[error("the agent offers no interface that we speak or may use: {offered}")]
     NoInterface {
         /// What it offers.
         offered: String,
@@ -73,6 +78,13 @@ pub enum ClientError {
     /// Our request cannot be written as JSON.
     #[error("cannot write the request")]
     Request(#[from] serde_json::Error),
+    /// The gRPC channel could not be set up.
+    #[error("cannot set up the gRPC channel")]
+    Channel {
+        /// What happened.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The HTTP client could not be built.
     #[error("cannot build the HTTP client")]
     Build {
@@ -95,9 +107,11 @@ impl ClientError {
     /// Whether the same call may work a little later.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::TimedOut { .. } | Self::Silent { .. } | Self::Cut => {
-                true
-            }
+            Self::Unreachable { .. }
+            | Self::Broken { .. }
+            | Self::TimedOut { .. }
+            | Self::Silent { .. }
+            | Self::Cut => true,
             Self::Agent(error) => matches!(
                 error,
                 A2aError::Overloaded { .. } | A2aError::Internal { .. }
@@ -108,6 +122,7 @@ impl ClientError {
             | Self::NoInterface { .. }
             | Self::BadUrl { .. }
             | Self::Request(_)
+            | Self::Channel { .. }
             | Self::Build { .. } => false,
         }
     }

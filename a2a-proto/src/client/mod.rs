@@ -4,6 +4,8 @@
 
 mod discovery;
 mod error;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod http;
 mod operation;
 mod stream;
@@ -53,6 +55,19 @@ pub struct ClientOptions {
     pub max_answer_bytes: usize,
     /// How streams go on after a cut.
     pub resume: ResumeOptions,
+    /// The one binding to use; `None` takes the first of the card that we speak, which is what the agent prefers.
+    pub binding: Option<Binding>,
+}
+
+/// A way to call an agent, as cards name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Binding {
+    /// `JSONRPC`.
+    JsonRpc,
+    /// `HTTP+JSON`.
+    HttpJson,
+    /// `GRPC`.
+    Grpc,
 }
 
 impl ClientOptions {
@@ -66,6 +81,7 @@ impl ClientOptions {
             cancel_timeout: Duration::from_secs(60),
             max_answer_bytes: 64 * 1024 * 1024,
             resume: ResumeOptions::default(),
+            binding: None,
         }
     }
 
@@ -88,6 +104,9 @@ struct Inner {
     card: AgentCard,
     interface: Interface,
     options: ClientOptions,
+    /// Made at the first call over gRPC.
+    #[cfg(feature = "grpc")]
+    channel: std::sync::OnceLock<tonic::transport::Channel>,
 }
 
 impl Client {
@@ -105,12 +124,14 @@ impl Client {
     /// # Errors
     /// [`ClientError::NoInterface`] when the card offers nothing that we speak.
     pub fn from_card(card: AgentCard, options: ClientOptions) -> Result<Self, ClientError> {
-        let interface = discovery::choose(&card)?;
+        let interface = discovery::choose(&card, &options)?;
         Ok(Self {
             inner: Arc::new(Inner {
                 card,
                 interface,
                 options,
+                #[cfg(feature = "grpc")]
+                channel: std::sync::OnceLock::new(),
             }),
         })
     }
@@ -144,6 +165,8 @@ impl Client {
                 card,
                 interface: self.inner.interface.clone(),
                 options: self.inner.options.clone(),
+                #[cfg(feature = "grpc")]
+                channel: self.inner.channel.clone(),
             }),
         })
     }
@@ -224,6 +247,15 @@ impl Client {
     }
 }
 
+/// A stream as its binding carries it.
+enum Opened {
+    /// Server-sent events.
+    Sse(reqwest::Response),
+    /// Messages of gRPC.
+    #[cfg(feature = "grpc")]
+    Grpc(grpc::Events),
+}
+
 /// How a response is told to be what it is.
 enum Answer {
     /// A stream of events.
@@ -238,11 +270,15 @@ enum Answer {
 
 impl Inner {
     /// Calls and reads the one answer.
-    async fn call<T: DeserializeOwned>(
+    async fn call<T: DeserializeOwned + 'static>(
         &self,
         operation: &Operation<'_>,
         limit: Option<Duration>,
     ) -> Result<T, ClientError> {
+        #[cfg(feature = "grpc")]
+        if let Interface::Grpc(address) = &self.interface {
+            return Box::pin(grpc::call(self, address, operation, limit)).await;
+        }
         let call = async {
             match self.request(operation, None).await? {
                 Answer::Stream(_) => Err(invalid("a stream where one answer was expected")),
@@ -267,9 +303,14 @@ impl Inner {
         &self,
         operation: &Operation<'_>,
         after: Option<u64>,
-    ) -> Result<reqwest::Response, ClientError> {
+    ) -> Result<Opened, ClientError> {
+        #[cfg(feature = "grpc")]
+        if let Interface::Grpc(address) = &self.interface {
+            let events = Box::pin(grpc::open(self, address, operation, after));
+            return Ok(Opened::Grpc(events.await?));
+        }
         let (status, headers, body) = match self.request(operation, after).await? {
-            Answer::Stream(response) => return Ok(response),
+            Answer::Stream(response) => return Ok(Opened::Sse(response)),
             Answer::Whole(status, headers, body) => (status, headers, body),
         };
         // An error before the first event is an ordinary answer.
@@ -293,6 +334,8 @@ impl Inner {
                 })
             }
             Interface::HttpJson { .. } => Err(A2aError::from_http(status, headers, body)),
+            #[cfg(feature = "grpc")]
+            Interface::Grpc(_) => Err(grpc::not_http()),
             // Errors of the protocol come with status 200; yet some servers send them with another one.
             Interface::JsonRpc { .. } => match jsonrpc::read_response::<serde_json::Value>(body) {
                 Err(error)
@@ -345,6 +388,8 @@ impl Inner {
                 .post(url.clone())
                 .header(CONTENT_TYPE, "application/json")
                 .body(operation.json_rpc(tenant)?),
+            #[cfg(feature = "grpc")]
+            Interface::Grpc(_) => return Err(grpc::not_http().into()),
             Interface::HttpJson { base, tenant } => {
                 let (method, url, body) = operation.http(base, tenant, subscribe_by_get)?;
                 let request = http.request(method, url);
@@ -359,7 +404,7 @@ impl Inner {
         let accept = match (operation.streams(), &self.interface) {
             (true, _) => "text/event-stream, application/a2a+json, application/json",
             (false, Interface::JsonRpc { .. }) => "application/json",
-            (false, Interface::HttpJson { .. }) => "application/a2a+json, application/json",
+            (false, _) => "application/a2a+json, application/json",
         };
         request = request
             .header(ACCEPT, accept)

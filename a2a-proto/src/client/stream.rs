@@ -12,7 +12,7 @@ use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures_util::Stream;
 
 use super::operation::Operation;
-use super::{ClientError, Inner, Interface, invalid};
+use super::{ClientError, Inner, Interface, Opened, invalid};
 use crate::error::A2aError;
 use crate::jsonrpc;
 use crate::sse::{Decoder, Event};
@@ -117,9 +117,17 @@ impl EventStream {
 
 /// A connection that carries events.
 struct Connection {
-    response: reqwest::Response,
-    decoder: Decoder,
+    carrier: Carrier,
     since: Instant,
+}
+
+/// What the events come in.
+enum Carrier {
+    /// The bytes of server-sent events.
+    Sse(reqwest::Response, Decoder),
+    /// Messages of gRPC. Whether the agent is there is asked for by the channel.
+    #[cfg(feature = "grpc")]
+    Grpc(super::grpc::Events),
 }
 
 /// The state of a stream between two events.
@@ -209,11 +217,15 @@ impl Follower {
         Ok(())
     }
 
-    fn connect(&mut self, response: reqwest::Response) {
-        let decoder = Decoder::with_limit(self.inner.options.max_answer_bytes);
+    fn connect(&mut self, opened: Opened) {
+        let limit = self.inner.options.max_answer_bytes;
+        let carrier = match opened {
+            Opened::Sse(response) => Carrier::Sse(response, Decoder::with_limit(limit)),
+            #[cfg(feature = "grpc")]
+            Opened::Grpc(events) => Carrier::Grpc(events),
+        };
         self.connection = Some(Connection {
-            response,
-            decoder,
+            carrier,
             since: Instant::now(),
         });
     }
@@ -234,14 +246,19 @@ impl Follower {
             let Some(connection) = &mut self.connection else {
                 return Err(ClientError::Cut);
             };
-            let event = connection.decoder.next_event();
+            let (response, decoder) = match &mut connection.carrier {
+                Carrier::Sse(response, decoder) => (response, decoder),
+                #[cfg(feature = "grpc")]
+                Carrier::Grpc(events) => return events.next(&self.inner).await,
+            };
+            let event = decoder.next_event();
             if let Some(event) = event.map_err(|_| ClientError::TooLarge {
                 limit: self.inner.options.max_answer_bytes,
             })? {
                 return self.inner.read_event(&event).map(Some);
             }
-            match tokio::time::timeout(limit, connection.response.chunk()).await {
-                Ok(Ok(Some(bytes))) => connection.decoder.feed(&bytes),
+            match tokio::time::timeout(limit, response.chunk()).await {
+                Ok(Ok(Some(bytes))) => decoder.feed(&bytes),
                 Ok(Ok(None)) => return Ok(None),
                 Ok(Err(source)) => return Err(ClientError::Unreachable { source }),
                 Err(_) => return Err(ClientError::Silent { limit }),
@@ -382,6 +399,8 @@ impl Inner {
             }
             Interface::HttpJson { .. } => types::from_slice(&frame.data)
                 .map_err(|error| invalid(&format!("an event of the stream: {error}")))?,
+            #[cfg(feature = "grpc")]
+            Interface::Grpc(_) => return Err(super::grpc::not_http().into()),
         };
         Ok(StreamEvent { seq, event })
     }

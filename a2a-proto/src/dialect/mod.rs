@@ -1,7 +1,7 @@
 //! Dialects: other ways to say the same things. Each is a total, pure conversion to and from [`crate::types`]; routing and
 //! HTTP are in the server and the client. `part`, `words` and `push` are what the versions before 1.0 share.
 
-mod part;
+pub(crate) mod part;
 mod push;
 pub mod simple;
 pub mod v01;

@@ -113,7 +113,7 @@ impl FileContent {
 }
 
 /// The object that stands for a value.
-pub(super) fn wrap(value: Value, metadata: &mut Option<Metadata>) -> Value {
+pub(crate) fn wrap(value: Value, metadata: &mut Option<Metadata>) -> Value {
     if value.is_object() {
         return value;
     }
@@ -123,7 +123,7 @@ pub(super) fn wrap(value: Value, metadata: &mut Option<Metadata>) -> Value {
 }
 
 /// The value that an object stands for.
-pub(super) fn unwrap(value: Value, metadata: &mut Option<Metadata>) -> Value {
+pub(crate) fn unwrap(value: Value, metadata: &mut Option<Metadata>) -> Value {
     let marked = |metadata: &Map<String, Value>| metadata.get(WRAPPED) == Some(&Value::Bool(true));
     match value {
         Value::Object(mut object)

@@ -57,11 +57,11 @@ impl Row {
 }
 
 const DOMAIN: &str = "a2a-protocol.org";
-const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
-const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
-const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
+pub(super) const ERROR_INFO: &str = "type.googleapis.com/google.rpc.ErrorInfo";
+pub(super) const BAD_REQUEST: &str = "type.googleapis.com/google.rpc.BadRequest";
+pub(super) const RETRY_INFO: &str = "type.googleapis.com/google.rpc.RetryInfo";
 /// What a client waits when an overloaded peer does not say how long.
-const DEFAULT_RETRY: Duration = Duration::from_secs(1);
+pub(super) const DEFAULT_RETRY: Duration = Duration::from_secs(1);
 
 /// An error object of JSON-RPC 2.0 (§5.1).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -226,7 +226,7 @@ impl A2aError {
     }
 
     /// The typed details, each with its `@type`.
-    fn details(&self) -> Vec<Value> {
+    pub(super) fn details(&self) -> Vec<Value> {
         let mut details = Vec::new();
         if let Some(reason) = self.row().reason {
             let metadata = self.info();
@@ -309,7 +309,7 @@ impl A2aError {
     }
 
     /// Details rule over the code: they are exact, the code of an HTTP status is not.
-    fn from_parts(code: i64, message: String, details: &[Value]) -> Self {
+    pub(super) fn from_parts(code: i64, message: String, details: &[Value]) -> Self {
         let of_type = |name: &str| details.iter().find(|detail| detail["@type"] == name);
         let info = of_type(ERROR_INFO);
         let code = info

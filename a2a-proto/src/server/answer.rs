@@ -129,7 +129,7 @@ pub(super) fn finish(error: &A2aError, mut response: Response) -> Response {
 }
 
 /// What the client is not told goes to the log.
-fn log(error: &A2aError) {
+pub(super) fn log(error: &A2aError) {
     if let A2aError::Internal { internal, .. } = error {
         tracing::error!(error = internal.as_str(), "a request failed");
     }

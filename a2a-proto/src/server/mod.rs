@@ -9,6 +9,8 @@ mod answer;
 mod auth;
 mod cards;
 mod dispatch;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod jsonrpc;
 mod options;
 mod rest;

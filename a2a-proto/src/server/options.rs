@@ -25,7 +25,7 @@ pub struct ServerOptions {
     pub shutdown: CancellationToken,
     /// Finds the caller of a request.
     pub auth: Arc<dyn Authenticator>,
-    /// The largest request body in bytes.
+    /// The largest request body in bytes. Over gRPC a message of an answer may be eight times as large.
     pub max_body_bytes: usize,
     /// Which edition of the error table to follow.
     pub error_map: ErrorMap,

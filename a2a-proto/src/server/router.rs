@@ -32,12 +32,10 @@ async fn answer<A: Agent, L: TaskLog>(
     State(inner): State<Arc<Inner<A, L>>>,
     request: Request,
 ) -> Response {
+    let broken = broken(request.headers());
     let answer = AssertUnwindSafe(serve(inner, request));
     // A panic of ours is one failed request, not a broken connection; around everything that could panic.
-    let mut response = answer.catch_unwind().await.unwrap_or_else(|_| {
-        let error = A2aError::internal("a handler panicked");
-        rest_error(&error, ErrorMap::default())
-    });
+    let mut response = answer.catch_unwind().await.unwrap_or_else(|_| broken());
     // A browser must not take an answer for something else than it says; on every answer, so outermost.
     response.headers_mut().insert(
         header::X_CONTENT_TYPE_OPTIONS,
@@ -46,8 +44,25 @@ async fn answer<A: Agent, L: TaskLog>(
     response
 }
 
+/// How to say to this client that a handler panicked.
+fn broken(headers: &HeaderMap) -> fn() -> Response {
+    #[cfg(feature = "grpc")]
+    if super::grpc::is_grpc(headers) {
+        return super::grpc::broken;
+    }
+    let _ = headers;
+    || {
+        let error = A2aError::internal("a handler panicked");
+        rest_error(&error, ErrorMap::default())
+    }
+}
+
 async fn serve<A: Agent, L: TaskLog>(inner: Arc<Inner<A, L>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    #[cfg(feature = "grpc")]
+    if super::grpc::is_grpc(&parts.headers) {
+        return inner.grpc(&parts, body).await;
+    }
     let route = match route(&parts.method, parts.uri.path()) {
         Ok(route) => route,
         Err(Miss::NotFound) => {

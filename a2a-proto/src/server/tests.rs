@@ -7,6 +7,8 @@ mod cancel;
 mod cards;
 mod conversation;
 mod garbage;
+#[cfg(feature = "grpc")]
+mod grpc;
 mod http;
 mod lists;
 mod load;

@@ -17,7 +17,7 @@ pub(super) struct TaskView {
 }
 
 impl TaskView {
-    fn shown_history(&self) -> &[Message] {
+    pub(super) fn shown_history(&self) -> &[Message] {
         let all = self.task.history.as_slice();
         let length = self
             .history
@@ -26,7 +26,7 @@ impl TaskView {
         all.get(skip..).unwrap_or_default()
     }
 
-    fn shown_artifacts(&self) -> &[Artifact] {
+    pub(super) fn shown_artifacts(&self) -> &[Artifact] {
         if self.artifacts {
             &self.task.artifacts
         } else {

@@ -26,21 +26,21 @@ impl TokenSource for Counting {
 #[tokio::test]
 async fn discovery_takes_the_first_interface_that_we_speak() {
     let server_url = Url::parse("http://127.0.0.1:1/x").unwrap();
-    let mut card = card(&server_url, "GRPC");
+    let mut card = card(&server_url, "urn:custom");
     let mut interface = card.supported_interfaces[0].clone();
     interface.protocol_binding = "JSONRPC".into();
     interface.protocol_version = "0.3".into();
     card.supported_interfaces.push(interface.clone());
     assert!(matches!(
-        discovery::choose(&card),
-        Err(ClientError::NoInterface { offered }) if offered == "GRPC 1.0, JSONRPC 0.3"
+        discovery::choose(&card, &options()),
+        Err(ClientError::NoInterface { offered }) if offered == "urn:custom 1.0, JSONRPC 0.3"
     ));
     interface.protocol_binding = "HTTP+JSON".into();
     interface.protocol_version = "1.0.1".into();
     interface.tenant = "acme".into();
     card.supported_interfaces.push(interface);
     assert_eq!(
-        discovery::choose(&card).unwrap(),
+        discovery::choose(&card, &options()).unwrap(),
         Interface::HttpJson {
             base: server_url,
             tenant: "acme".into()
