@@ -36,6 +36,17 @@ pub enum Effect {
         /// Which attempt.
         attempt: Attempt,
     },
+    /// Give the worker a message of the user's, beside what is followed already. Answered by `message.delivered`.
+    Tell {
+        /// Which subtask.
+        subtask: SubtaskId,
+        /// Which attempt.
+        attempt: Attempt,
+        /// The message's number within the job.
+        message: u32,
+        /// What was said.
+        text: String,
+    },
     /// Take the attempt's result into the job's repository. Answered by `subtask.merged` or `attempt.ended`.
     Merge {
         /// Which subtask.
@@ -76,6 +87,9 @@ impl Effect {
             }
             | Self::Launch { subtask, attempt }
             | Self::Send { subtask, attempt }
+            | Self::Tell {
+                subtask, attempt, ..
+            }
             | Self::Merge { subtask, attempt }
             | Self::CancelAttempt { subtask, attempt }
             | Self::StopWorker {

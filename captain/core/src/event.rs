@@ -262,6 +262,32 @@ pub enum JobEvent {
         /// Which attempt.
         attempt: Attempt,
     },
+    /// A person said something to the job while it runs: an answer to a question, or more about the work.
+    #[serde(rename = "message.received")]
+    MessageReceived {
+        /// Its number within the job, from 1.
+        message: u32,
+        /// Who said it.
+        from: String,
+        /// What was said.
+        text: String,
+        /// The subtask that it is for; all that have not ended when missing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        subtask: Option<SubtaskId>,
+    },
+    /// The attempt's worker has a message, or cannot be given it.
+    #[serde(rename = "message.delivered")]
+    MessageDelivered {
+        /// Which subtask.
+        subtask: SubtaskId,
+        /// Which attempt.
+        attempt: Attempt,
+        /// Which message.
+        message: u32,
+        /// Why it could not be delivered, where it could not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
+    },
     /// A piece of an artifact arrived; the content itself is kept in the job's files.
     #[serde(rename = "artifact.made")]
     ArtifactMade {
@@ -364,6 +390,8 @@ impl JobEvent {
             Self::AttemptEnded { .. } => "attempt.ended",
             Self::InputRequired { .. } => "input.required",
             Self::InputResolved { .. } => "input.resolved",
+            Self::MessageReceived { .. } => "message.received",
+            Self::MessageDelivered { .. } => "message.delivered",
             Self::ArtifactMade { .. } => "artifact.made",
             Self::AgentText { .. } => "agent.text",
             Self::AgentThought { .. } => "agent.thought",
@@ -404,6 +432,9 @@ impl JobEvent {
                 subtask, attempt, ..
             }
             | Self::InputResolved { subtask, attempt }
+            | Self::MessageDelivered {
+                subtask, attempt, ..
+            }
             | Self::ArtifactMade {
                 subtask, attempt, ..
             }
@@ -436,6 +467,7 @@ impl JobEvent {
             | Self::SubtaskFailed { .. }
             | Self::SubtaskSkipped { .. }
             | Self::SubtaskCancelled { .. }
+            | Self::MessageReceived { .. }
             | Self::MergeConflict { .. } => None,
         }
     }

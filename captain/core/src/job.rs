@@ -262,6 +262,12 @@ pub struct AttemptRecord {
     pub task: Option<WorkerTask>,
     /// Whether the captain can reach the worker at present. Loss of contact is not death.
     pub contact: Contact,
+    /// How many of the job's messages were there when it began: these are in its prompt.
+    pub heard: u32,
+    /// The last message that the worker was told, or that is in its prompt.
+    pub told: u32,
+    /// How many messages there were when its last question was asked; a later one is the answer.
+    pub asked: u32,
     /// When and how it ended.
     pub ended: Option<(Timestamp, Outcome)>,
 }
@@ -286,6 +292,26 @@ pub enum Contact {
         /// Since when.
         since: Timestamp,
     },
+}
+
+/// Something that a person said to a job after it was submitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserMessage {
+    /// Its number within the job, from 1.
+    pub number: u32,
+    /// Who said it.
+    pub from: String,
+    /// What was said.
+    pub text: String,
+    /// The subtask that it is for; all that have not ended when missing.
+    pub to: Option<SubtaskId>,
+}
+
+impl UserMessage {
+    /// Whether it is for this subtask.
+    pub fn is_for(&self, subtask: &SubtaskId) -> bool {
+        self.to.as_ref().is_none_or(|to| to == subtask)
+    }
 }
 
 /// One subtask of a job's plan.
@@ -318,6 +344,7 @@ pub struct Job {
     pub(crate) plan: Option<Plan>,
     pub(crate) subtasks: BTreeMap<SubtaskId, Subtask>,
     pub(crate) artifacts: Artifacts,
+    pub(crate) messages: Vec<UserMessage>,
 }
 
 impl Job {
@@ -364,6 +391,11 @@ impl Job {
     /// What was made so far.
     pub fn artifacts(&self) -> &Artifacts {
         &self.artifacts
+    }
+
+    /// What people said to it since it was submitted, oldest first.
+    pub fn messages(&self) -> &[UserMessage] {
+        &self.messages
     }
 
     /// The subtasks in plan order: what was written, and where it stands. Empty before there is a plan.

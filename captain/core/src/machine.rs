@@ -6,6 +6,7 @@
 
 mod decide;
 mod error;
+mod messages;
 mod owed;
 #[cfg(test)]
 mod properties;
@@ -19,6 +20,7 @@ use jiff::Timestamp;
 
 pub use decide::RetryDelay;
 pub use error::ApplyError;
+pub use messages::MAX_MESSAGES;
 
 use crate::aggregate::Artifacts;
 use crate::effect::Effect;
@@ -56,6 +58,7 @@ impl Job {
             plan: None,
             subtasks: BTreeMap::new(),
             artifacts: Artifacts::default(),
+            messages: Vec::new(),
         };
         Ok((job, vec![Effect::MakePlan]))
     }
@@ -260,7 +263,7 @@ impl Job {
                     return Err(unexpected);
                 };
                 record.task = Some(task.clone());
-                Vec::new()
+                Vec::from_iter(self.untold(subtask))
             }
             JobEvent::WorkerUnreachable { subtask, .. } => {
                 let one = self.subtask_in(event, subtask, is_with_worker)?;
@@ -276,7 +279,11 @@ impl Job {
             JobEvent::InputRequired {
                 subtask, question, ..
             } => {
+                let messages = self.message_count();
                 let one = self.subtask_in(event, subtask, is_with_worker)?;
+                if let Some(record) = one.attempts.last_mut() {
+                    record.asked = messages;
+                }
                 one.enter(
                     now,
                     SubtaskState::InputRequired {
@@ -292,6 +299,18 @@ impl Job {
                 one.enter(now, SubtaskState::Running);
                 Vec::new()
             }
+            JobEvent::MessageReceived {
+                message,
+                from,
+                text,
+                subtask,
+            } => self.receive(event, *message, from, text, subtask.as_ref())?,
+            JobEvent::MessageDelivered {
+                subtask,
+                message,
+                problem,
+                ..
+            } => self.delivered(event, subtask, *message, problem.is_some())?,
             JobEvent::ArtifactMade {
                 subtask,
                 attempt,

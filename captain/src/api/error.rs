@@ -235,7 +235,7 @@ impl From<EngineError> for ApiError {
                 what: "job",
                 id: job.to_string(),
             },
-            EngineError::WrongState { .. } => Self::Conflict {
+            EngineError::WrongState { .. } | EngineError::NotTaken { .. } => Self::Conflict {
                 message: error.to_string(),
             },
             EngineError::BadJob(problem) => Self::invalid("", problem.clone()),

@@ -7,15 +7,15 @@ use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use captain_core::view::JobView;
-use captain_core::{JobId, JobState};
+use captain_core::{JobId, JobState, SubtaskId};
 use futures_util::StreamExt as _;
 use http::StatusCode;
 use tokio::time::timeout;
 
 use super::ApiState;
-use super::body::{PathOf, QueryOf};
+use super::body::{JsonBody, PathOf, QueryOf};
 use super::error::ApiError;
-use super::types::{JobPage, JobSummary, ListJobs};
+use super::types::{JobPage, JobSummary, ListJobs, ReplyJob};
 use crate::engine::Snapshot;
 use crate::store::Filter;
 
@@ -123,6 +123,26 @@ pub(super) async fn cancel(
     };
     let now = api.engine.get(job).await?;
     Ok((status, Json(now.job.view())).into_response())
+}
+
+/// `POST /jobs/{id}/reply`: answers when the message is stored; the workers get it after that.
+pub(super) async fn reply(
+    State(api): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+    PathOf(id): PathOf<String>,
+    JsonBody(reply): JsonBody<ReplyJob>,
+) -> Result<Json<JobView>, ApiError> {
+    let before = owned(&api, &caller, &id).await?;
+    let job = before.job.id();
+    let subtask = reply
+        .subtask
+        .map(SubtaskId::parse)
+        .transpose()
+        .map_err(|error| ApiError::invalid("subtask", error.to_string()))?;
+    api.engine
+        .reply(job, subtask, &reply.text, &caller.subject)
+        .await?;
+    Ok(Json(api.engine.get(job).await?.job.view()))
 }
 
 /// The job `id` as it stands, if it is the caller's. Everybody else's jobs do not exist.

@@ -78,6 +78,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/jobs/{id}", get(jobs::one))
         .route("/jobs/{id}/events", get(events::follow))
         .route("/jobs/{id}/cancel", post(jobs::cancel))
+        .route("/jobs/{id}/reply", post(jobs::reply))
         .route("/jobs/{id}/artifacts", get(artifacts::list))
         .route("/jobs/{id}/artifacts/files/{*path}", get(artifacts::file))
         .route("/jobs/{id}/artifacts/changes.patch", get(artifacts::patch))

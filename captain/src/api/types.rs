@@ -99,6 +99,17 @@ impl From<Head> for JobSummary {
     }
 }
 
+/// `POST /jobs/{id}/reply`: something for the agents of a job that runs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReplyJob {
+    /// What to tell them.
+    pub text: String,
+    /// The subtask that it is for. When missing it is the answer to the oldest open question, or, if nobody asks, for all.
+    #[serde(default)]
+    pub subtask: Option<String>,
+}
+
 /// The query of `GET /jobs/{id}/events`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]

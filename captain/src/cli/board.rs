@@ -169,6 +169,8 @@ impl Board {
             | JobEvent::WorkerStopped { .. }
             | JobEvent::MergeConflict { .. }
             | JobEvent::RetryScheduled { .. }
+            | JobEvent::MessageReceived { .. }
+            | JobEvent::MessageDelivered { .. }
             | JobEvent::ArtifactMade { .. }
             | JobEvent::AgentThought { .. }
             | JobEvent::ToolUpdated { .. } => {}

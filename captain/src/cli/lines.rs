@@ -133,6 +133,25 @@ impl Lines {
             JobEvent::InputRequired {
                 subtask, question, ..
             } => say(subtask.as_str(), &format!("asks: {}", clean(question))),
+            JobEvent::MessageReceived {
+                from,
+                text,
+                subtask,
+                ..
+            } => {
+                let to = subtask.as_ref().map_or("everybody", SubtaskId::as_str);
+                say("job", &format!("{} to {to}: {}", clean(from), clean(text)));
+            }
+            JobEvent::MessageDelivered {
+                subtask, problem, ..
+            } => {
+                if let Some(problem) = problem {
+                    say(
+                        subtask.as_str(),
+                        &format!("did not get the message: {}", clean(problem)),
+                    );
+                }
+            }
             JobEvent::SubtaskMerged { subtask, files, .. } => {
                 say(subtask.as_str(), &done(files.len()));
             }

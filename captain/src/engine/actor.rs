@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use captain_core::event::EVENT_VERSION;
+use captain_core::machine::{ApplyError, MAX_MESSAGES};
 use captain_core::{
     Attempt, Envelope, Job, JobEvent, JobId, JobSpec, JobState, StopReason, SubtaskId,
     SubtaskState, schedule,
@@ -42,6 +43,8 @@ const MAX_SLEEP: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) enum Command {
     Submit {
+        /// The job's name, where whoever submits it has named it already.
+        id: Option<JobId>,
         spec: Box<JobSpec>,
         answer: oneshot::Sender<Result<JobId, EngineError>>,
     },
@@ -52,6 +55,14 @@ pub(super) enum Command {
     },
     Approve {
         job: JobId,
+        by: String,
+        answer: oneshot::Sender<Result<(), EngineError>>,
+    },
+    Reply {
+        job: JobId,
+        /// For this subtask; else for the oldest open question, else for all.
+        subtask: Option<SubtaskId>,
+        text: String,
         by: String,
         answer: oneshot::Sender<Result<(), EngineError>>,
     },
@@ -202,7 +213,7 @@ impl Actor {
 
     fn command(&mut self, command: Command) {
         match command {
-            Command::Submit { spec, answer } => match self.submit(*spec) {
+            Command::Submit { id, spec, answer } => match self.submit(id, *spec) {
                 Ok(job) => self.batch.answers.push(Answer::Submitted(job, answer)),
                 Err(error) => drop(answer.send(Err(error))),
             },
@@ -231,6 +242,13 @@ impl Actor {
                     answer,
                 );
             }
+            Command::Reply {
+                job,
+                subtask,
+                text,
+                by,
+                answer,
+            } => self.reply(&job, subtask, text, by, answer),
             Command::Get { job, answer } => {
                 let found = self.jobs.get(&job).map(|live| Snapshot {
                     job: Arc::new(live.job.clone()),
@@ -241,13 +259,22 @@ impl Actor {
         }
     }
 
-    fn submit(&mut self, spec: JobSpec) -> Result<JobId, EngineError> {
+    fn submit(&mut self, id: Option<JobId>, spec: JobSpec) -> Result<JobId, EngineError> {
+        if let Some(id) = id.as_ref()
+            && self.jobs.contains_key(id)
+        {
+            // Submitted before: the answer is the same.
+            return Ok(id.clone());
+        }
         let max = self.options.max_jobs;
         if self.jobs.len() >= max {
             return Err(EngineError::TooManyJobs { max });
         }
-        let id = JobId::parse(self.ports.ids.next())
-            .map_err(|error| EngineError::BadJob(error.to_string()))?;
+        let id = match id {
+            Some(id) => id,
+            None => JobId::parse(self.ports.ids.next())
+                .map_err(|error| EngineError::BadJob(error.to_string()))?,
+        };
         let (now, event) = (self.ports.clock.now(), JobEvent::JobSubmitted { spec });
         let (job, effects) =
             Job::create(id.clone(), now, &event).map_err(|source| EngineError::Refused {
@@ -269,6 +296,63 @@ impl Actor {
             .effects
             .extend(effects.into_iter().map(|effect| (id.clone(), effect)));
         Ok(id)
+    }
+
+    /// Records what a person said. Whom it is for is decided here, so that a replay need not decide it again.
+    fn reply(
+        &mut self,
+        job: &JobId,
+        subtask: Option<SubtaskId>,
+        text: String,
+        from: String,
+        answer: oneshot::Sender<Result<(), EngineError>>,
+    ) {
+        let Some(live) = self.jobs.get(job) else {
+            return drop(answer.send(Err(EngineError::NotFound(job.clone()))));
+        };
+        let asking = || {
+            let questions = live.job.open_questions();
+            questions.first().map(|(id, _)| (*id).clone())
+        };
+        let event = JobEvent::MessageReceived {
+            message: u32::try_from(live.job.messages().len()).unwrap_or(u32::MAX - 1) + 1,
+            from,
+            text,
+            subtask: subtask.or_else(asking),
+        };
+        let full = live.job.messages().len() >= MAX_MESSAGES as usize;
+        let state = live.job.state().name().to_owned();
+        let refused = match self.record(job, None, event) {
+            Ok(()) => return self.batch.answers.push(Answer::Done(answer)),
+            Err(EngineError::Refused { source, .. }) if full => {
+                debug!(%job, error = %source, "a message is refused");
+                EngineError::NotTaken {
+                    job: job.clone(),
+                    reason: format!("it has {MAX_MESSAGES} messages already"),
+                }
+            }
+            Err(EngineError::Refused {
+                source: ApplyError::UnknownSubtask { subtask, .. },
+                ..
+            }) => EngineError::NotTaken {
+                job: job.clone(),
+                reason: format!("there is no subtask {subtask}"),
+            },
+            Err(EngineError::Refused {
+                source: ApplyError::Unexpected { what, state, .. },
+                ..
+            }) if what != "the job" => EngineError::NotTaken {
+                job: job.clone(),
+                reason: format!("{what} is {state}"),
+            },
+            Err(EngineError::Refused { .. }) => EngineError::WrongState {
+                job: job.clone(),
+                state,
+                action: "to send it a message",
+            },
+            Err(error) => error,
+        };
+        drop(answer.send(Err(refused)));
     }
 
     /// Records what a person asked for, if the job allows it.

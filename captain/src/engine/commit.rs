@@ -122,7 +122,9 @@ impl Actor {
                 () = &mut retry => return Ok(()),
                 Some(command) = self.commands.recv() => match command {
                     Command::Submit { answer, .. } => drop(answer.send(Err(failed.clone()))),
-                    Command::Cancel { answer, .. } | Command::Approve { answer, .. } => {
+                    Command::Cancel { answer, .. }
+                    | Command::Approve { answer, .. }
+                    | Command::Reply { answer, .. } => {
                         drop(answer.send(Err(failed.clone())));
                     }
                     // What is in memory may be ahead of what is stored; the caller reads what is stored.

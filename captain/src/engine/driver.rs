@@ -2,6 +2,7 @@
 //! works on an attempt; a stop takes its place and first makes sure that the one before has ended.
 
 mod attempt;
+mod prompt;
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -16,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
 use super::actor::Input;
-use super::ports::{FinishRequest, Labels, PlanRequest, PlannerError, WorkspaceError};
+use super::ports::{FinishRequest, Labels, Note, PlanRequest, PlannerError, WorkspaceError};
 use super::watch::Exits;
 use super::{Options, Ports};
 use attempt::AttemptTask;
@@ -112,6 +113,25 @@ impl Driver {
             Effect::Send { subtask, attempt } => {
                 self.expect(job, &subtask, attempt);
                 self.attempt(job, subtask, attempt, |task| task.follow(cursor));
+            }
+            Effect::Tell {
+                subtask,
+                attempt,
+                message,
+                text,
+            } => {
+                let labels = Labels {
+                    job: job.id().clone(),
+                    subtask,
+                    attempt,
+                };
+                // Beside what follows the attempt. What comes too late is dropped like any late report.
+                if let Some(task) = AttemptTask::new(self, job, labels) {
+                    self.spawn(task.tell(Note {
+                        number: message,
+                        text,
+                    }));
+                }
             }
             Effect::Merge { subtask, attempt } => {
                 self.attempt(job, subtask, attempt, AttemptTask::merge);

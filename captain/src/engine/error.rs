@@ -24,6 +24,14 @@ pub enum EngineError {
         /// What was asked for.
         action: &'static str,
     },
+    /// The job does not take a message.
+    #[error("job {job} does not take the message: {reason}")]
+    NotTaken {
+        /// The job.
+        job: JobId,
+        /// Why not.
+        reason: String,
+    },
     /// The job says too little or too much.
     #[error("the job cannot be taken: {0}")]
     BadJob(String),

@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use captain_core::job::PlanSource;
-use captain_core::{Job, JobId, JobSpec, Plan};
+use captain_core::{Job, JobId, JobSpec, Plan, SubtaskId};
 use futures_util::future::{Either, select};
 use futures_util::stream::{BoxStream, StreamExt};
 use tokio::sync::{mpsc, oneshot};
@@ -17,6 +17,9 @@ use crate::store::{Class, Entry, Filter, Head, Store, StoreError, Which};
 
 /// Longest goal, in bytes. It is shown in every list.
 const MAX_GOAL: usize = 64 * 1024;
+
+/// Longest message to a job, in bytes. Each goes into many prompts.
+const MAX_MESSAGE: usize = 64 * 1024;
 
 /// Entries that a follower takes at a time.
 const PAGE: usize = 256;
@@ -58,16 +61,70 @@ impl Handle {
     /// # Errors
     /// [`EngineError::BadJob`] and [`EngineError::BadPlan`] for what is wrong with it, [`EngineError::TooManyJobs`],
     /// [`EngineError::Store`] if it could not be stored.
-    pub async fn submit(&self, mut spec: JobSpec) -> Result<JobId, EngineError> {
+    pub async fn submit(&self, spec: JobSpec) -> Result<JobId, EngineError> {
+        self.take(None, spec).await
+    }
+
+    /// Takes a job on under a name that its submitter has given it; the same job again changes nothing. So a submitter that
+    /// died between naming and submitting can do it once more.
+    ///
+    /// # Errors
+    /// Like [`Handle::submit`].
+    pub async fn submit_as(&self, job: JobId, spec: JobSpec) -> Result<JobId, EngineError> {
+        if self.store.head(&job).await?.is_some() {
+            return Ok(job);
+        }
+        self.take(Some(job), spec).await
+    }
+
+    async fn take(&self, id: Option<JobId>, mut spec: JobSpec) -> Result<JobId, EngineError> {
         self.check(&spec)?;
         spec.limits
             .max_parallel
             .get_or_insert(self.options.max_parallel);
         self.ask(|answer| Command::Submit {
+            id,
             spec: Box::new(spec),
             answer,
         })
         .await?
+    }
+
+    /// Says something to a job that runs: the answer to the oldest open question, else a word for all subtasks, or for
+    /// `subtask` alone. It goes to the workers that are at work, and into the prompts of those that come later.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`]; [`EngineError::WrongState`] and [`EngineError::NotTaken`] if the job or the subtask
+    /// takes no such message.
+    pub async fn reply(
+        &self,
+        job: &JobId,
+        subtask: Option<SubtaskId>,
+        text: &str,
+        by: &str,
+    ) -> Result<(), EngineError> {
+        let problem = match text.len() {
+            _ if text.trim().is_empty() => Some("it says nothing".to_owned()),
+            size if size > MAX_MESSAGE => Some(format!(
+                "it has {size} bytes, at most {MAX_MESSAGE} are allowed"
+            )),
+            _ => None,
+        };
+        if let Some(reason) = problem {
+            let job = job.clone();
+            return Err(EngineError::NotTaken { job, reason });
+        }
+        let (id, text, by) = (job.clone(), text.to_owned(), by.to_owned());
+        let result = self
+            .ask(|answer| Command::Reply {
+                job: id,
+                subtask,
+                text,
+                by,
+                answer,
+            })
+            .await?;
+        self.explain(job, "to send it a message", result).await
     }
 
     /// Stops a job. The job is then being cancelled; the end comes as an event. Asking again changes nothing.
@@ -117,6 +174,14 @@ impl Handle {
             job: Arc::new(read.job),
             seq: read.seq,
         })
+    }
+
+    /// A job as it stood after the entry `through` of its log; none for a log that is empty up to there.
+    ///
+    /// # Errors
+    /// [`EngineError::Store`] if it could not be read back.
+    pub async fn as_of(&self, job: &JobId, through: u64) -> Result<Option<Job>, EngineError> {
+        recover::as_of(&*self.store, job, through).await
     }
 
     /// The heads of jobs, newest first.

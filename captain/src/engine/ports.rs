@@ -214,6 +214,14 @@ pub trait Link: Send + Sync + 'static {
     /// - Dropping the stream lets go of the worker and leaves it at work.
     fn follow(&self, assignment: Assignment) -> BoxStream<'static, Report>;
 
+    /// Gives the worker a further message for its task, unless it has it. Done = the worker has it; what it makes of it
+    /// comes over the stream of [`Link::follow`].
+    fn tell<'a>(
+        &'a self,
+        assignment: &'a Assignment,
+        note: &'a Note,
+    ) -> BoxFuture<'a, Result<(), LinkError>>;
+
     /// Asks the worker to stop its task, and waits until it says so.
     fn cancel<'a>(&'a self, assignment: &'a Assignment) -> BoxFuture<'a, Result<(), LinkError>>;
 }
@@ -249,6 +257,22 @@ impl Assignment {
     }
 }
 
+/// A further message for a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// The message's number within the job.
+    pub number: u32,
+    /// What was said.
+    pub text: String,
+}
+
+impl Note {
+    /// The A2A message id: the same for every captain that tells it.
+    pub fn message_id(&self, worker: &WorkerId) -> String {
+        format!("{worker}-message-{}", self.number)
+    }
+}
+
 /// One thing that a worker did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
@@ -264,6 +288,8 @@ pub struct Report {
 pub struct LinkError {
     /// What did not work, for the user.
     pub message: String,
+    /// Whether the same may work a little later.
+    pub transient: bool,
     /// Why.
     #[source]
     pub source: Option<Cause>,

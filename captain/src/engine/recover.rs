@@ -85,6 +85,43 @@ pub(super) async fn read(
     }))
 }
 
+/// A job as it stood after the entry `through`, its output left out.
+pub(super) async fn as_of(
+    store: &dyn Store,
+    id: &JobId,
+    through: u64,
+) -> Result<Option<Job>, EngineError> {
+    let follow = |source| EngineError::Refused {
+        job: id.clone(),
+        source,
+    };
+    let mut job: Option<Job> = None;
+    let mut seq = 0;
+    loop {
+        let page = store.read(id, seq, MAX_READ, Which::WithoutOutput).await?;
+        if page.is_empty() {
+            return Ok(job);
+        }
+        for entry in page {
+            seq = entry.seq;
+            if seq > through {
+                return Ok(job);
+            }
+            let envelope = entry.decode()?;
+            match &mut job {
+                None => {
+                    let (created, _) =
+                        Job::create(id.clone(), envelope.at, &envelope.event).map_err(follow)?;
+                    job = Some(created);
+                }
+                Some(job) => {
+                    job.apply(envelope.at, &envelope.event).map_err(follow)?;
+                }
+            }
+        }
+    }
+}
+
 /// Remembers how far the worker behind an event has been listened to.
 pub(super) fn note_cursor(
     cursors: &mut Cursors,

@@ -34,6 +34,10 @@ pub(super) enum Step {
     Chatter(u64),
     Tool(&'static str),
     Artifact(&'static str),
+    /// Asks, and waits until it is told something.
+    Ask(&'static str),
+    /// Goes on after a question.
+    Answered,
     /// Waits until the test lets the subtask go on.
     Hold,
     End(Outcome),

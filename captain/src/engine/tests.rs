@@ -1,6 +1,7 @@
 //! The engine in a small world: whole jobs, and those who ask for them and follow them.
 
 mod failures;
+mod talk;
 
 use std::sync::Arc;
 

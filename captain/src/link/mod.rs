@@ -5,6 +5,7 @@
 mod bundle;
 mod follow;
 mod judge;
+mod tell;
 #[cfg(test)]
 mod tests;
 mod title;
@@ -25,7 +26,7 @@ use url::Url;
 
 use self::follow::Follow;
 use crate::auth::WorkerTokens;
-use crate::engine::ports::{Assignment, Link, LinkError, Report};
+use crate::engine::ports::{Assignment, Link, LinkError, Note, Report};
 
 /// In whose name the captain calls workers: always the same, because a worker shows a task only to its caller.
 const SUBJECT: &str = "captain";
@@ -122,7 +123,28 @@ impl Link for WorkerLink {
                     "the worker {} did not take the cancellation",
                     assignment.worker
                 ),
+                transient: error.is_transient(),
                 source: Some(error.into()),
+            })
+        })
+    }
+
+    fn tell<'a>(
+        &'a self,
+        assignment: &'a Assignment,
+        note: &'a Note,
+    ) -> BoxFuture<'a, Result<(), LinkError>> {
+        Box::pin(async move {
+            tell::tell(self, assignment, note).await.map_err(|error| {
+                let problem = error.agent_error().map(ToString::to_string);
+                LinkError {
+                    message: match problem {
+                        Some(problem) => format!("the worker refused it: {problem}"),
+                        None => "the worker could not be reached".to_owned(),
+                    },
+                    transient: error.is_transient(),
+                    source: Some(error.into()),
+                }
             })
         })
     }

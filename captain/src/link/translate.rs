@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use a2a_proto::activity::{Activity, ToolActivity, ToolState};
 use a2a_proto::types::{
-    Artifact, Message, Part, PartContent, StreamResponse, TaskArtifactUpdateEvent, TaskState,
+    Artifact, Message, Part, PartContent, Role, StreamResponse, TaskArtifactUpdateEvent, TaskState,
     TaskStatus, TaskStatusUpdateEvent,
 };
 use captain_core::aggregate::ArtifactChunk;
@@ -235,8 +235,10 @@ impl Translator {
 
     /// A status that carries no activity of ours: its text is the agent's.
     fn status_update(&mut self, update: &TaskStatusUpdateEvent) -> Result<Step, Violation> {
+        // A message of the user's that the worker took comes as a status too.
+        let of_agent = |message: &&Message| message.role != Role::User;
         let said = (update.status.state == TaskState::Working)
-            .then(|| text_of(update.status.message.as_ref()))
+            .then(|| text_of(update.status.message.as_ref().filter(of_agent)))
             .flatten();
         let mut step = self.status(&update.status)?;
         if let Some(text) = said {

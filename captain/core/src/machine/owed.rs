@@ -17,7 +17,7 @@ impl Job {
             JobState::Running | JobState::Cancelling { .. } => {
                 let plan = self.plan.iter();
                 plan.flat_map(Plan::ids)
-                    .filter_map(|id| self.owed(id))
+                    .flat_map(|id| self.owed(id).into_iter().chain(self.untold(id)))
                     .collect()
             }
             JobState::Planning { .. }

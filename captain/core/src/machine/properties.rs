@@ -24,6 +24,8 @@ enum Action {
     Late(usize, u8),
     /// Time passes, in seconds.
     Wait(u16),
+    /// Somebody says something, to a subtask or to all.
+    Say(usize, bool),
     /// Somebody cancels.
     Cancel,
     /// The room left over all jobs changes.
@@ -36,6 +38,7 @@ fn action() -> impl Strategy<Value = Action> {
         2 => any::<usize>().prop_map(Action::Repeat),
         2 => (any::<usize>(), any::<u8>()).prop_map(|(which, how)| Action::Late(which, how)),
         2 => (0_u16..100).prop_map(Action::Wait),
+        2 => (any::<usize>(), any::<bool>()).prop_map(|(which, one)| Action::Say(which, one)),
         1 => (0_u8..8).prop_map(|n| if n == 0 { Action::Cancel } else { Action::Slots(usize::from(n)) }),
         1 => Just(Action::Slots(0)),
     ]
@@ -127,6 +130,17 @@ impl World {
             Action::Wait(seconds) => {
                 self.now = crate::job::after(self.now, u64::from(seconds));
                 self.settle();
+            }
+            Action::Say(which, one) => {
+                let ids: Vec<SubtaskId> =
+                    self.job.subtasks().map(|(id, _, _)| id.clone()).collect();
+                let message = u32::try_from(self.job.messages().len()).unwrap() + 1;
+                self.report(&JobEvent::MessageReceived {
+                    message,
+                    from: "ann".to_owned(),
+                    text: "do it so".to_owned(),
+                    subtask: ids.get(which % ids.len().max(1)).filter(|_| one).cloned(),
+                });
             }
             Action::Cancel => {
                 self.report(&JobEvent::JobCancelRequested {
@@ -276,6 +290,17 @@ fn answer_to(effect: &Effect, how: u8, job: &Job) -> (Option<JobEvent>, bool) {
             endpoint: "http://w".to_owned(),
         },
         Effect::Send { subtask, attempt } => return from_worker(subtask, *attempt, how),
+        Effect::Tell {
+            subtask,
+            attempt,
+            message,
+            ..
+        } => JobEvent::MessageDelivered {
+            subtask: subtask.clone(),
+            attempt: *attempt,
+            message: *message,
+            problem: how.is_multiple_of(4).then(|| "refused".to_owned()),
+        },
         Effect::Merge { subtask, attempt } if how.is_multiple_of(16) => ended(subtask, *attempt, 6),
         Effect::Merge { subtask, attempt } => JobEvent::SubtaskMerged {
             subtask: subtask.clone(),

@@ -96,6 +96,9 @@ impl Job {
             endpoint: None,
             task: None,
             contact: Contact::Reachable,
+            heard: self.message_count(),
+            told: self.message_count(),
+            asked: self.message_count(),
             ended: None,
         }
     }

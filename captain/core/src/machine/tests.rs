@@ -101,6 +101,9 @@ impl Run {
                 }
                 Effect::Launch { subtask, .. } => format!(" => launch {subtask}"),
                 Effect::Send { subtask, .. } => format!(" => send {subtask}"),
+                Effect::Tell {
+                    subtask, message, ..
+                } => format!(" => tell {subtask} {message}"),
                 Effect::Merge { subtask, .. } => format!(" => merge {subtask}"),
                 Effect::CancelAttempt { subtask, .. } => format!(" => cancel {subtask}"),
                 Effect::StopWorker { worker, .. } => format!(" => stop {worker}"),

@@ -1,5 +1,6 @@
 //! A captain without processes: real engine, real repositories, played workers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,21 +10,21 @@ use a2a_proto::server::{BearerToken, Caller};
 use captain_core::job::WorkerTask;
 use captain_core::{JobEvent, Outcome};
 use daemon::tasks::Tasks;
-use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{BoxStream, iter, pending};
+use futures_util::{FutureExt as _, StreamExt as _};
 use reqwest::{Method, RequestBuilder, Response};
 use secrecy::SecretString;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::api::{ApiState, router};
 use crate::auth::WorkerTokens;
 use crate::backend::fake::FakeBackend;
-use crate::engine::ports::{Assignment, Link, LinkError, Report};
+use crate::engine::ports::{Assignment, Link, LinkError, Note, Report};
 use crate::engine::{Options, Ports, start};
 use crate::planner::Planners;
 use crate::store::MemoryStore;
@@ -34,8 +35,12 @@ pub(super) const TOKEN: &str = "a token that nobody guesses";
 /// Long enough for a slow machine; a test that waits this long has failed.
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
-/// Plays workers: the prompt says what happens. `hang` never ends, everything else is done at once.
-struct PlayedLink;
+/// Plays workers: the prompt says what happens. `hang` never ends, `ask` asks and is done when it is told something,
+/// everything else is done at once.
+#[derive(Default)]
+struct PlayedLink {
+    told: Arc<watch::Sender<BTreeSet<String>>>,
+}
 
 impl Link for PlayedLink {
     fn follow(&self, assignment: Assignment) -> BoxStream<'static, Report> {
@@ -60,7 +65,40 @@ impl Link for PlayedLink {
                 text: assignment.prompt.clone(),
             },
         ];
-        let hangs = assignment.prompt == "hang";
+        let says = assignment.prompt.lines().next().unwrap_or_default();
+        let (hangs, asks) = (says == "hang", says == "ask");
+        if asks {
+            events.push(JobEvent::InputRequired {
+                subtask: subtask.clone(),
+                attempt,
+                question: "which colour?".to_owned(),
+            });
+            let end = [
+                JobEvent::InputResolved {
+                    subtask: subtask.clone(),
+                    attempt,
+                },
+                JobEvent::AttemptEnded {
+                    subtask,
+                    attempt,
+                    outcome: Outcome::Completed,
+                },
+            ];
+            let mut told = self.told.subscribe();
+            let worker = assignment.worker.to_string();
+            let answered = async move {
+                let _ = told.wait_for(|told| told.contains(&worker)).await;
+                iter(end)
+            };
+            let events = iter(events).chain(answered.into_stream().flatten());
+            return events
+                .enumerate()
+                .map(|(at, event)| Report {
+                    cursor: Some(at as u64 + 1),
+                    event,
+                })
+                .boxed();
+        }
         if !hangs {
             events.push(JobEvent::AttemptEnded {
                 subtask,
@@ -81,6 +119,17 @@ impl Link for PlayedLink {
     }
 
     fn cancel<'a>(&'a self, _assignment: &'a Assignment) -> BoxFuture<'a, Result<(), LinkError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn tell<'a>(
+        &'a self,
+        assignment: &'a Assignment,
+        _note: &'a Note,
+    ) -> BoxFuture<'a, Result<(), LinkError>> {
+        self.told.send_modify(|told| {
+            told.insert(assignment.worker.to_string());
+        });
         Box::pin(async { Ok(()) })
     }
 }
@@ -114,7 +163,7 @@ pub(super) async fn world_with(change: impl FnOnce(&mut ApiState)) -> World {
     let ports = Ports {
         planner: Arc::new(Planners),
         backend: Arc::new(backend.clone()),
-        link: Arc::new(PlayedLink),
+        link: Arc::new(PlayedLink::default()),
         workspace: Arc::new(workspaces.clone()),
         store: Arc::new(MemoryStore::new()),
         clock: Arc::new(SystemClock),

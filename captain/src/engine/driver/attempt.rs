@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tracing::{error, warn};
 
 use super::super::ports::{
-    Assignment, BUNDLE_FILE, BackendError, ImportRequest, Labels, LaunchSpec, PrepareRequest,
+    Assignment, BUNDLE_FILE, BackendError, ImportRequest, Labels, LaunchSpec, Note, PrepareRequest,
     Report, WorkspaceError,
 };
 use super::super::watch::Exits;
@@ -23,6 +23,10 @@ use super::{Driver, Reports, log_cause};
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
 /// How often stopping a worker is tried; with the waits in between that is about half a minute.
 const STOP_TRIES: u32 = 6;
+/// How often it is tried to give a worker a message; with the waits in between that is about half a minute.
+const TELL_TRIES: u32 = 6;
+/// The first wait between two tries; each later one is twice as long.
+const TELL_WAIT: Duration = Duration::from_millis(500);
 /// The first wait between two tries; each later one is twice as long.
 const STOP_WAIT: Duration = Duration::from_millis(500);
 
@@ -39,22 +43,24 @@ pub(super) struct AttemptTask {
     repo: Option<String>,
     base: Option<String>,
     agent: serde_json::Value,
+    prompt: String,
 }
 
 impl AttemptTask {
     /// None if the job has no such attempt.
     pub(super) fn new(driver: &Driver, job: &Job, labels: Labels) -> Option<Self> {
         let attempts = &job.subtask(&labels.subtask)?.attempts;
+        let record = attempts
+            .iter()
+            .find(|record| record.attempt == labels.attempt)?;
         Some(Self {
+            prompt: super::prompt::compose(job, &labels.subtask, record.heard)?,
             ports: driver.ports.clone(),
             options: Arc::clone(&driver.options),
             reports: driver.reports.clone(),
             exits: driver.exits.clone(),
             spec: job.plan()?.get(&labels.subtask)?.clone(),
-            record: attempts
-                .iter()
-                .find(|record| record.attempt == labels.attempt)?
-                .clone(),
+            record: record.clone(),
             submitted: job.created(),
             repo: job.spec().repo.clone(),
             base: job.spec().base.clone(),
@@ -218,6 +224,36 @@ impl AttemptTask {
         .await;
     }
 
+    /// Gives the worker a further message; always reports what became of it.
+    pub(super) async fn tell(self, note: Note) {
+        let mut wait = TELL_WAIT;
+        let mut tries = 1;
+        let problem = loop {
+            let Some(assignment) = self.assignment(None) else {
+                break Some("its worker is not there yet".to_owned());
+            };
+            let failure = match self.ports.link.tell(&assignment, &note).await {
+                Ok(()) => break None,
+                Err(failure) => failure,
+            };
+            if !failure.transient || tries == TELL_TRIES {
+                log_cause("a worker was not told", &failure);
+                break Some(failure.message);
+            }
+            tokio::time::sleep(wait).await;
+            wait *= 2;
+            tries += 1;
+        };
+        let (subtask, attempt) = self.names();
+        self.report(JobEvent::MessageDelivered {
+            subtask,
+            attempt,
+            message: note.number,
+            problem,
+        })
+        .await;
+    }
+
     async fn workspace_failed(&self, failure: WorkspaceError) {
         let outcome = match failure {
             WorkspaceError::Conflict(conflict) => {
@@ -245,7 +281,7 @@ impl AttemptTask {
             labels: self.labels.clone(),
             worker: self.record.worker.clone(),
             endpoint: self.record.endpoint.clone()?,
-            prompt: self.spec.prompt.clone(),
+            prompt: self.prompt.clone(),
             task: self.record.task.clone(),
             cursor,
             files: self.labels.files(&self.options.jobs),

@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::super::ports::{
     Assignment, Backend, BackendError, FinishRequest, ImportRequest, Imported, Instance, Labels,
-    LaunchSpec, Link, LinkError, Observation, Observed, PlanRequest, Planner, PlannerError,
+    LaunchSpec, Link, LinkError, Note, Observation, Observed, PlanRequest, Planner, PlannerError,
     PrepareRequest, Prepared, Report, Workspace, WorkspaceError,
 };
 use super::{Flaky, Step, World};
@@ -153,6 +153,17 @@ impl Link for World {
                                 last: true,
                             },
                         },
+                        Step::Ask(question) => JobEvent::InputRequired {
+                            subtask: subtask.clone(),
+                            attempt,
+                            question: (*question).to_owned(),
+                        },
+                        Step::Answered => {
+                            let told = format!("told {subtask}");
+                            let mut released = world.released.subscribe();
+                            let _ = released.wait_for(|released| released.contains(&told)).await;
+                            JobEvent::InputResolved { subtask: subtask.clone(), attempt }
+                        }
                         Step::Hold => {
                             let mut released = world.released.subscribe();
                             let _ = released.wait_for(|released| released.contains(subtask.as_str())).await;
@@ -177,6 +188,16 @@ impl Link for World {
 
     fn cancel<'a>(&'a self, assignment: &'a Assignment) -> BoxFuture<'a, Result<(), LinkError>> {
         self.call(format!("cancel {}", assignment.worker));
+        ready(Ok(())).boxed()
+    }
+
+    fn tell<'a>(
+        &'a self,
+        assignment: &'a Assignment,
+        note: &'a Note,
+    ) -> BoxFuture<'a, Result<(), LinkError>> {
+        self.call(format!("tell {} {}", assignment.labels.subtask, note.text));
+        self.release(&format!("told {}", assignment.labels.subtask));
         ready(Ok(())).boxed()
     }
 }
