@@ -47,6 +47,51 @@ pub enum Activity {
         /// Its entries in order.
         entries: Vec<PlanEntry>,
     },
+    /// A step of a longer piece of work began, moved on or ended.
+    Step(StepActivity),
+}
+
+/// Where a step stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StepState {
+    /// Not begun.
+    Pending,
+    /// Begun.
+    Running,
+    /// Waits for the client.
+    Waiting,
+    /// Ended well.
+    Completed,
+    /// Ended without a result.
+    Failed,
+    /// Never begun, because something before it failed.
+    Skipped,
+    /// Stopped on request.
+    Canceled,
+}
+
+/// A step of a longer piece of work, such as one part of a plan. Steps of the same `id` are one step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepActivity {
+    /// Unique within the task; empty for the work as a whole.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    /// A name for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub title: String,
+    /// Where it stands.
+    pub state: StepState,
+    /// Which try at it, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// How many steps of the work are done.
+    #[serde(default)]
+    pub done: u32,
+    /// How many steps there are.
+    #[serde(default)]
+    pub total: u32,
 }
 
 /// Where a tool call stands.

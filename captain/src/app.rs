@@ -7,9 +7,11 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use a2a_proto::clock::{Clock, Ids, SystemClock, UuidV7};
-use a2a_proto::server::{AnyCaller, Authenticator, BearerToken, Caller};
+use a2a_proto::log::SqliteLog;
+use a2a_proto::server::{AnyCaller, Authenticator, BearerToken, Caller, Server, ServerOptions};
 use daemon::listen::Authentication;
 use daemon::serve::serve;
 use daemon::state::{Endpoint, StateError, create_private_dir, default_root, write_private};
@@ -20,6 +22,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::{AgentOptions, CaptainAgent, Identity};
 use crate::api::{ApiState, router};
 use crate::auth::{WorkerTokens, user_token};
 use crate::backend::local::{LocalBackend, LocalOptions, find_worker};
@@ -37,6 +40,10 @@ const USER: &str = "user";
 const PROVIDER_KEY_FILE: &str = "provider-key";
 /// The database, in the state folder.
 const DATABASE_FILE: &str = "captain.sqlite";
+/// The log of the A2A tasks, in the state folder.
+const TASKS_FILE: &str = "tasks.sqlite";
+/// How long stopping a job may take before its client is told that it did not: longer than stopping every worker takes.
+const CANCEL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections beside the event streams: for calls.
 const SPARE_CONNECTIONS: usize = 256;
 /// Held by the captain that uses the state folder.
@@ -81,6 +88,7 @@ pub async fn start(
         token,
         tokens,
         store,
+        task_log,
         agent,
     } = files;
 
@@ -119,13 +127,47 @@ pub async fn start(
     };
     let engine = engine::start(options, ports, tasks, stop).await?;
 
+    let auth = authenticator(config, &token);
+    let repo_roots: Arc<[PathBuf]> = config.repo_roots.clone().into();
+    let identity = Identity {
+        url: url.clone(),
+        authentication: config.authentication() == Authentication::Required,
+    };
+    let agent = Arc::new(CaptainAgent::new(AgentOptions {
+        identity,
+        engine: engine.clone(),
+        workspaces: workspaces.clone(),
+        repo_roots: Arc::clone(&repo_roots),
+        log: Arc::clone(&task_log),
+        tracker: tasks.tracker().clone(),
+        shutdown: stop.clone(),
+    }));
+    let server = Server::new(
+        Arc::clone(&agent),
+        task_log,
+        ServerOptions {
+            tracker: tasks.tracker().clone(),
+            shutdown: stop.clone(),
+            max_body_bytes: config.limits.max_body_bytes.get(),
+            max_streams: config.limits.max_streams.get(),
+            cancel_timeout: CANCEL_TIMEOUT,
+            ..ServerOptions::new(Arc::clone(&auth))
+        },
+    );
+    let left = server.recover().await?;
+    agent
+        .recover(left)
+        .await
+        .map_err(|error| StartError::Adopt(error.into()))?;
+
     let api = router(ApiState {
         engine: engine.clone(),
+        tasks: agent,
         backend,
         workspaces,
         tokens,
-        auth: authenticator(config, &token),
-        repo_roots: config.repo_roots.clone().into(),
+        auth,
+        repo_roots,
         streams: Arc::new(Semaphore::new(config.limits.max_streams.get())),
         worker_grace: config.limits.worker_grace(),
         max_body_bytes: config.limits.max_body_bytes.get(),
@@ -134,7 +176,8 @@ pub async fn start(
     let connections = config.limits.max_streams.get() + SPARE_CONNECTIONS;
     let serving = serve(
         listener,
-        api,
+        // What REST does not take is the protocol's.
+        api.merge(server.router()),
         connections,
         tasks.tracker().clone(),
         stop.clone(),
@@ -170,6 +213,7 @@ struct Files {
     token: SecretString,
     tokens: WorkerTokens,
     store: SqliteStore,
+    task_log: Arc<SqliteLog>,
     agent: AgentConfig,
 }
 
@@ -183,6 +227,7 @@ fn open(config: &Config) -> Result<Files, StartError> {
     })?;
     let lock = lock(&dir)?;
     private_file(&dir, DATABASE_FILE)?;
+    private_file(&dir, TASKS_FILE)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(UuidV7);
     Ok(Files {
@@ -190,6 +235,7 @@ fn open(config: &Config) -> Result<Files, StartError> {
         tokens: WorkerTokens::load(&dir, clock, ids)?,
         agent: agent(config, &dir)?,
         store: SqliteStore::open(&dir.join(DATABASE_FILE))?,
+        task_log: Arc::new(SqliteLog::open(dir.join(TASKS_FILE))?),
         dir,
         workers_dir,
         lock,

@@ -1,6 +1,7 @@
 //! The command line: what was typed goes to the command's file, what comes back is an exit code. The commands talk to a
 //! captain over its REST API like any other client.
 
+mod a2a;
 mod answer;
 mod args;
 mod artifacts;
@@ -17,6 +18,7 @@ mod run;
 mod serve;
 mod text;
 mod token;
+mod uncommitted;
 mod view;
 mod wire;
 mod workers;
@@ -78,9 +80,11 @@ async fn ask(cli: &Cli) -> Result<Exit, Failure> {
         Command::Submit(args) => jobs::submit(cli, args).await,
         Command::Watch(args) => jobs::watch(cli, args).await,
         Command::Jobs(args) => jobs::list(cli, args).await,
+        Command::Reply(args) => jobs::reply(cli, args).await,
         Command::Cancel(args) => jobs::cancel(cli, args).await,
         Command::Artifacts(args) => artifacts::run(cli, args).await,
         Command::Workers(command) => workers::run(cli, command).await,
+        Command::A2a(command) => a2a::run(cli, command).await,
         Command::Token(args) => token::run(args).await,
         Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Ok),
     }

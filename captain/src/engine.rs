@@ -13,7 +13,7 @@ mod handle;
 pub mod ports;
 mod recover;
 #[cfg(test)]
-mod test_support;
+pub(crate) mod test_support;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -29,7 +29,7 @@ use daemon::tasks::{TaskKind, Tasks};
 use tokio_util::sync::CancellationToken;
 
 pub use error::EngineError;
-pub use handle::{Handle, Snapshot, Subscription};
+pub use handle::{Handle, Reply, Snapshot, Subscription};
 
 use crate::store::Store;
 use ports::{Backend, Link, Planner, Workspace};

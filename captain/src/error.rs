@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 
 use a2a_proto::client::ClientError;
+use a2a_proto::log::LogError;
 use daemon::exit::Exit;
 use daemon::listen::ListenError;
 use daemon::state::StateError;
@@ -58,6 +59,12 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The task log cannot be opened.
+    #[error("cannot use the task log")]
+    Tasks(#[from] LogError),
+    /// The tasks of the last run cannot be taken up again.
+    #[error("cannot go on with the tasks of the last run")]
+    Adopt(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The HTTP client cannot be built.
     #[error("cannot call workers")]
     Client(#[from] ClientError),
@@ -81,10 +88,11 @@ impl StartError {
             }
             Self::Listen(_) | Self::InUse { .. } | Self::NoWorker { .. } => Exit::Unavailable,
             Self::Identity(_) => Exit::NotPermitted,
-            Self::State(_) | Self::Lock { .. } | Self::Store(_) => Exit::Io,
+            Self::State(_) | Self::Lock { .. } | Self::Store(_) | Self::Tasks(_) => Exit::Io,
             Self::Keys(_)
             | Self::Client(_)
             | Self::Engine(_)
+            | Self::Adopt(_)
             | Self::Address(_)
             | Self::Interrupted(_) => Exit::Internal,
         }

@@ -93,6 +93,14 @@ impl ClientOptions {
     }
 }
 
+/// Fetches the card of the agent at `base`, whatever it offers.
+///
+/// # Errors
+/// When the card cannot be had.
+pub async fn fetch_card(base: &Url, options: &ClientOptions) -> Result<AgentCard, ClientError> {
+    discovery::fetch(base, options).await
+}
+
 /// A client of one agent.
 #[derive(Debug, Clone)]
 pub struct Client {

@@ -59,12 +59,14 @@ impl Turns {
         }
     }
 
-    /// Tells all turns of the task to stop, and leaves its end to the cancellation.
-    pub(super) fn cancel(&self, task_id: &str) {
-        if let Some(entry) = self.lock().get_mut(task_id) {
+    /// Tells all turns of the task to stop, and leaves its end to the cancellation. Answers whether one runs.
+    pub(super) fn cancel(&self, task_id: &str) -> bool {
+        let mut running = self.lock();
+        let entry = running.get_mut(task_id).map(|entry| {
             entry.canceling = true;
             entry.cancelled.cancel();
-        }
+        });
+        entry.is_some()
     }
 
     /// The cancellation failed: the end is the turns' again. Answers whether one still runs.

@@ -271,6 +271,9 @@ pub enum JobEvent {
         from: String,
         /// What was said.
         text: String,
+        /// The name that its sender gave it, where the sender did: a message of the same name is the same message.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
         /// The subtask that it is for; all that have not ended when missing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         subtask: Option<SubtaskId>,

@@ -303,6 +303,8 @@ pub struct UserMessage {
     pub from: String,
     /// What was said.
     pub text: String,
+    /// The name that its sender gave it, where the sender did.
+    pub id: Option<String>,
     /// The subtask that it is for; all that have not ended when missing.
     pub to: Option<SubtaskId>,
 }

@@ -26,7 +26,7 @@ use crate::aggregate::Artifacts;
 use crate::effect::Effect;
 use crate::event::JobEvent;
 use crate::ids::{Attempt, JobId};
-use crate::job::{Contact, Job, JobState, SubtaskState, after};
+use crate::job::{Contact, Job, JobState, SubtaskState, UserMessage, after};
 use crate::outcome::{Outcome, StopReason};
 use crate::plan::Plan;
 use steps::{first_state, is_attempt_over, is_with_worker};
@@ -303,8 +303,18 @@ impl Job {
                 message,
                 from,
                 text,
+                id,
                 subtask,
-            } => self.receive(event, *message, from, text, subtask.as_ref())?,
+            } => {
+                let message = UserMessage {
+                    number: *message,
+                    from: from.clone(),
+                    text: text.clone(),
+                    id: id.clone(),
+                    to: subtask.clone(),
+                };
+                self.receive(event, message)?
+            }
             JobEvent::MessageDelivered {
                 subtask,
                 message,

@@ -165,7 +165,7 @@ fn file_of(job: &JobId, change: Change) -> ArtifactFile {
 }
 
 /// Percent-encodes a path for a URL, its slashes excepted (RFC 3986 section 3.3).
-fn encode(path: &str) -> String {
+pub(crate) fn encode(path: &str) -> String {
     let mut encoded = String::with_capacity(path.len());
     for byte in path.bytes() {
         match byte {

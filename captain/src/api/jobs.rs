@@ -16,7 +16,7 @@ use super::ApiState;
 use super::body::{JsonBody, PathOf, QueryOf};
 use super::error::ApiError;
 use super::types::{JobPage, JobSummary, ListJobs, ReplyJob};
-use crate::engine::Snapshot;
+use crate::engine::{Reply, Snapshot};
 use crate::store::Filter;
 
 /// Jobs on a page when the request does not say.
@@ -140,7 +140,15 @@ pub(super) async fn reply(
         .transpose()
         .map_err(|error| ApiError::invalid("subtask", error.to_string()))?;
     api.engine
-        .reply(job, subtask, &reply.text, &caller.subject)
+        .reply(
+            job,
+            Reply {
+                text: reply.text,
+                by: caller.subject.to_string(),
+                subtask,
+                id: None,
+            },
+        )
         .await?;
     Ok(Json(api.engine.get(job).await?.job.view()))
 }

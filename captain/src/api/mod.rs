@@ -12,7 +12,7 @@ mod jobs;
 mod repo;
 mod submit;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod types;
 mod workers;
 
@@ -25,15 +25,18 @@ use a2a_proto::server::Authenticator;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Extension, Router};
 use http::{Method, Uri};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
+pub(crate) use self::artifacts::encode as artifact_path;
 use self::body::BodyLimit;
 use self::error::ApiError;
+pub(crate) use self::submit::spec as job_spec;
+use crate::agent::Tasks;
 use crate::auth::WorkerTokens;
 use crate::backend::StandAlone;
 use crate::engine::Handle;
@@ -50,6 +53,8 @@ pub struct ApiState {
     pub workspaces: Workspaces,
     /// Makes tokens for workers.
     pub tokens: WorkerTokens,
+    /// Makes a task of each job.
+    pub(crate) tasks: Arc<dyn Tasks>,
     /// Finds the caller of a request.
     pub auth: Arc<dyn Authenticator>,
     /// Folders that a job's repository must lie in; empty allows all.
@@ -70,7 +75,7 @@ impl fmt::Debug for ApiState {
     }
 }
 
-/// All routes.
+/// All routes, to be merged with the protocol's, which takes every other path.
 pub fn router(state: ApiState) -> Router {
     let limit = state.max_body_bytes;
     let for_callers = Router::new()
@@ -89,7 +94,9 @@ pub fn router(state: ApiState) -> Router {
         .route("/workers", get(workers::list).post(workers::spawn))
         .route("/workers/{id}", get(workers::one).delete(workers::stop))
         .route("/workers/{id}/token", post(workers::token))
-        .fallback(unknown_path)
+        // Below these two, nothing is the protocol's.
+        .route("/jobs/{id}/{*rest}", any(unknown_path))
+        .route("/workers/{id}/{*rest}", any(unknown_path))
         .method_not_allowed_fallback(wrong_method)
         // Innermost first. Who calls is known before anything of the request is read.
         .layer(from_fn_with_state(Arc::clone(&state.auth), authenticate))

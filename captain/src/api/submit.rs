@@ -1,6 +1,9 @@
 //! `POST /jobs`: from a request to a job. What can be checked before the job exists is checked here or by the engine, so
 //! that a bad plan is an error answer and not a failed job.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+
 use a2a_proto::server::Caller;
 use axum::Json;
 use axum::extract::{Extension, State};
@@ -27,8 +30,9 @@ pub(super) async fn submit(
     headers: HeaderMap,
     JsonBody(request): JsonBody<SubmitJob>,
 ) -> Result<Response, ApiError> {
-    let spec = spec(&api, &caller, request).await?;
+    let spec = spec(&api.repo_roots, &caller, request).await?;
     let job = api.engine.submit(spec).await?;
+    api.tasks.adopt(&job).await;
     let location = HeaderValue::try_from(format!("/jobs/{job}"))
         .map_err(|error| ApiError::internal(&error))?;
     let mut response = if wants_stream(&headers) {
@@ -49,7 +53,13 @@ fn wants_stream(headers: &HeaderMap) -> bool {
         .any(|value| value.to_ascii_lowercase().contains("text/event-stream"))
 }
 
-async fn spec(api: &ApiState, caller: &Caller, request: SubmitJob) -> Result<JobSpec, ApiError> {
+/// The job that a request asks for, whichever way it came. `repo_roots` are the folders that its repository must lie in;
+/// none allows all.
+pub(crate) async fn spec(
+    repo_roots: &Arc<[PathBuf]>,
+    caller: &Caller,
+    request: SubmitJob,
+) -> Result<JobSpec, ApiError> {
     let (goal, plan) = what(request.goal, request.plan, request.outline, request.planner)?;
     let base = match (&request.repo, request.base) {
         (None, Some(_)) => return Err(ApiError::invalid("base", "needs a repo")),
@@ -59,7 +69,7 @@ async fn spec(api: &ApiState, caller: &Caller, request: SubmitJob) -> Result<Job
         (_, base) => base,
     };
     let repo = match request.repo {
-        Some(repo) => Some(checked_repo(api, repo).await?),
+        Some(repo) => Some(checked_repo(repo_roots, repo).await?),
         None => None,
     };
     Ok(JobSpec {
@@ -153,8 +163,8 @@ fn name(plan: &PlanSpec) -> String {
     names.join(", ")
 }
 
-async fn checked_repo(api: &ApiState, repo: String) -> Result<String, ApiError> {
-    let roots = std::sync::Arc::clone(&api.repo_roots);
+async fn checked_repo(roots: &Arc<[PathBuf]>, repo: String) -> Result<String, ApiError> {
+    let roots = Arc::clone(roots);
     let resolved = tokio::task::spawn_blocking(move || repo::check(&repo, &roots))
         .await
         .map_err(|error| ApiError::internal(&error))??;

@@ -2,4 +2,4 @@
 
 mod requests;
 mod streams;
-mod world;
+pub(crate) mod world;

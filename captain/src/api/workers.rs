@@ -1,6 +1,8 @@
 //! `/workers`: what runs where, and workers without a job. A stand-alone worker takes calls from its user directly; the
 //! captain only starts it, hands out a token for it, and stops it.
 
+use std::collections::HashMap;
+
 use axum::Json;
 use axum::extract::{Extension, State};
 use axum::response::IntoResponse;
@@ -17,6 +19,7 @@ use super::error::ApiError;
 use super::types::{WorkerList, WorkerToken, WorkerView};
 use crate::auth::WORKER_TOKEN_LIFE;
 use crate::backend::StandAloneCard;
+use crate::engine::EngineError;
 use crate::engine::ports::{BackendError, Observation, Observed};
 
 /// The field of an agent ID card that names the worker.
@@ -25,19 +28,39 @@ const ID_FIELD: &str = "agent_id";
 const MAX_ID: usize = 63;
 
 /// `GET /workers`
-pub(super) async fn list(State(api): State<ApiState>) -> Result<Json<WorkerList>, ApiError> {
-    let seen = api.backend.list().await.map_err(backend_error)?;
-    Ok(Json(WorkerList {
-        workers: seen.into_iter().map(WorkerView::from).collect(),
-    }))
+pub(super) async fn list(
+    State(api): State<ApiState>,
+    Extension(caller): Extension<Caller>,
+) -> Result<Json<WorkerList>, ApiError> {
+    let mut workers = Vec::new();
+    let mut known = HashMap::new();
+    for seen in api.backend.list().await.map_err(backend_error)? {
+        // Workers of one job come in numbers.
+        let shown = match &seen.labels {
+            None => true,
+            Some(labels) => match known.get(&labels.job) {
+                Some(shown) => *shown,
+                None => {
+                    let shown = is_shown(&api, &caller, &seen).await?;
+                    known.insert(labels.job.clone(), shown);
+                    shown
+                }
+            },
+        };
+        if shown {
+            workers.push(WorkerView::from(seen));
+        }
+    }
+    Ok(Json(WorkerList { workers }))
 }
 
 /// `GET /workers/{id}`
 pub(super) async fn one(
     State(api): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     PathOf(id): PathOf<String>,
 ) -> Result<Json<WorkerView>, ApiError> {
-    Ok(Json(find(&api, &id).await?.into()))
+    Ok(Json(find(&api, &caller, &id).await?.into()))
 }
 
 /// `POST /workers` with an agent ID card, of which `agent_id` alone is needed.
@@ -96,9 +119,10 @@ pub(super) async fn spawn(
 /// `DELETE /workers/{id}`: answers when nothing of it runs any more.
 pub(super) async fn stop(
     State(api): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     PathOf(id): PathOf<String>,
 ) -> Result<StatusCode, ApiError> {
-    let seen = find(&api, &id).await?;
+    let seen = find(&api, &caller, &id).await?;
     if let Some(labels) = seen
         .labels
         .filter(|_| !matches!(seen.state, Observed::Exited { .. }))
@@ -123,7 +147,7 @@ pub(super) async fn token(
     Extension(caller): Extension<Caller>,
     PathOf(id): PathOf<String>,
 ) -> Result<Json<WorkerToken>, ApiError> {
-    let seen = find(&api, &id).await?;
+    let seen = find(&api, &caller, &id).await?;
     let Observed::Running { endpoint } = seen.state else {
         return Err(ApiError::Conflict {
             message: format!("the worker {id} is not running"),
@@ -140,14 +164,35 @@ pub(super) async fn token(
     }))
 }
 
-async fn find(api: &ApiState, id: &str) -> Result<Observation, ApiError> {
+/// The worker `id`, if the caller may see it.
+async fn find(api: &ApiState, caller: &Caller, id: &str) -> Result<Observation, ApiError> {
+    let missing = || ApiError::NotFound {
+        what: "worker",
+        id: id.to_owned(),
+    };
     let seen = api.backend.list().await.map_err(backend_error)?;
-    seen.into_iter()
+    let seen = seen
+        .into_iter()
         .find(|seen| seen.worker.as_str() == id)
-        .ok_or_else(|| ApiError::NotFound {
-            what: "worker",
-            id: id.to_owned(),
-        })
+        .ok_or_else(missing)?;
+    if is_shown(api, caller, &seen).await? {
+        Ok(seen)
+    } else {
+        Err(missing())
+    }
+}
+
+/// Whether a worker is the caller's: those of its jobs are, and those without a job are everybody's.
+async fn is_shown(api: &ApiState, caller: &Caller, seen: &Observation) -> Result<bool, ApiError> {
+    let Some(labels) = &seen.labels else {
+        return Ok(true);
+    };
+    match api.engine.head(&labels.job).await {
+        Ok(head) => Ok(*head.owner == *caller.subject),
+        // Another captain's, on the same machine.
+        Err(EngineError::NotFound(_)) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A backend's texts are for users; its cause is for the log.

@@ -183,7 +183,8 @@ pub(crate) fn json(object: &impl Serialize) -> Result<String, Failure> {
     serde_json::to_string(object).map_err(|error| Failure::new(Exit::Internal, error.to_string()))
 }
 
-fn state(state: TaskState) -> &'static str {
+/// A state in words.
+pub(crate) fn state(state: TaskState) -> &'static str {
     match state {
         TaskState::Unspecified => "unknown",
         TaskState::Submitted => "submitted",
@@ -197,7 +198,8 @@ fn state(state: TaskState) -> &'static str {
     }
 }
 
-fn name(artifact: &Artifact) -> String {
+/// What people call an artifact.
+pub(crate) fn name(artifact: &Artifact) -> String {
     clean(if artifact.name.is_empty() {
         &artifact.artifact_id
     } else {
@@ -205,8 +207,8 @@ fn name(artifact: &Artifact) -> String {
     })
 }
 
-/// The text parts of a message.
-fn words(message: &Message) -> String {
+/// The text parts of a message, without what could steer a terminal.
+pub(crate) fn words(message: &Message) -> String {
     let texts = message.parts.iter().filter_map(|part| match &part.content {
         PartContent::Text(text) => Some(harmless(text)),
         PartContent::Raw(_) | PartContent::Url(_) | PartContent::Data(_) => None,

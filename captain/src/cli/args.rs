@@ -81,6 +81,15 @@ Examples:
     Watch(WatchArgs),
     /// List the captain's jobs, newest first
     Jobs(JobsArgs),
+    /// Tell the agents of a running job something, such as the answer to a question
+    #[command(after_help = "\
+Without --subtask it is the answer to the oldest open question; if nobody asks, it is for all agents of the job, also
+those that start later.
+
+Examples:
+  captain reply JOB \"Use PostgreSQL\"
+  captain reply JOB --subtask api \"The port is 8080\"")]
+    Reply(ReplyArgs),
     /// Cancel a job and everything that runs for it
     Cancel(CancelArgs),
     /// List or fetch what a job made
@@ -95,6 +104,9 @@ Examples:
     /// Start workers by hand, talk to them, stop them
     #[command(subcommand)]
     Workers(WorkersCommand),
+    /// Talk to any A2A agent: a captain, a worker, somebody else's
+    #[command(subcommand)]
+    A2a(super::a2a::args::A2aCommand),
     /// Print the token for calls to the captain, or to one worker
     #[command(after_help = "\
 Examples:
@@ -212,7 +224,23 @@ pub(crate) struct WatchArgs {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct ReplyArgs {
+    /// The job's id
+    pub(crate) job: String,
+    /// What to tell; `-` reads it from standard input
+    pub(crate) text: String,
+    /// Only for this subtask
+    #[arg(long, value_name = "ID")]
+    pub(crate) subtask: Option<String>,
+    #[command(flatten)]
+    pub(crate) captain: CaptainArgs,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct JobsArgs {
+    /// List at most so many
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit: u32,
     #[command(flatten)]
     pub(crate) captain: CaptainArgs,
 }
@@ -319,7 +347,7 @@ Example:
 
 /// Infallible, but clap asks for a function with a `Result`.
 #[expect(clippy::unnecessary_wraps, reason = "clap's value parser signature")]
-fn secret(value: &str) -> Result<SecretString, std::convert::Infallible> {
+pub(crate) fn secret(value: &str) -> Result<SecretString, std::convert::Infallible> {
     Ok(SecretString::from(value))
 }
 
@@ -343,6 +371,9 @@ mod tests {
             "captain run goal -f plan.toml --repo . --base main --json",
             "captain workers spawn dev",
             "captain artifacts j --get a/b -o f",
+            "captain a2a send http://h/ hello --binding rest --protocol 0.3",
+            "captain a2a stream http://h/ --file f --data {} --task t",
+            "captain a2a list http://h/ --state input-required --limit 5",
         ] {
             assert!(parse(good).is_ok(), "{good}");
         }
@@ -355,6 +386,10 @@ mod tests {
             "captain artifacts j --tar -o f --out d",
             "captain artifacts j --get p --out d",
             "captain watch",
+            "captain a2a send http://h/",
+            "captain a2a get http://h/",
+            "captain a2a list http://h/ --state sleeping",
+            "captain a2a send http://h/ x --token t --token-file f",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

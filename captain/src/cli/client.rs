@@ -103,6 +103,19 @@ impl Client {
         self.json(Method::GET, path, None).await
     }
 
+    /// Reads a JSON object, asked for with a query.
+    pub(crate) async fn get_with<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T, ClientError> {
+        let mut url = self.url(path);
+        url.query_pairs_mut().extend_pairs(query);
+        let response = self.answer(self.http.get(url)).await?;
+        let bytes = read(response, MAX_ANSWER_BYTES).await?;
+        serde_json::from_slice(&bytes).map_err(|error| self.garbled(path, &error))
+    }
+
     /// Sends a JSON object and reads one.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,

@@ -49,6 +49,19 @@ pub(crate) fn find(remote: &RemoteArgs, state_dir: &Path) -> Result<Option<Clien
     client(url, token).map(Some)
 }
 
+/// The token for the agent at `url`, if that is this machine's own captain: its token is for it alone.
+pub(crate) fn own_token(url: &Url, named: Option<&Path>) -> Result<Option<SecretString>, Failure> {
+    let Ok(folder) = state_dir(named) else {
+        return Ok(None);
+    };
+    let running = Endpoint::find(&folder).map_err(|error| state_failure(&error))?;
+    let own = running.and_then(|endpoint| Url::parse(&endpoint.url).ok());
+    match own.is_some_and(|own| own.origin() == url.origin()) {
+        true => token(&folder),
+        false => Ok(None),
+    }
+}
+
 /// A client of the captain at `url`.
 pub(crate) fn client(url: Url, token: Option<SecretString>) -> Result<Client, Failure> {
     Ok(Client::new(http()?, url, token))

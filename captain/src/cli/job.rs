@@ -10,8 +10,9 @@ use captain_core::plan::{Bounds, Plan};
 use daemon::cli::Failure;
 use daemon::exit::Exit;
 
-use super::args::JobArgs;
+use super::args::{Cli, JobArgs};
 use super::wire::NewJob;
+use super::{output, uncommitted};
 use crate::planner::MAX_TEXT_BYTES;
 use crate::planner::fixed::{self, Format};
 use crate::planner::outline;
@@ -63,6 +64,21 @@ pub(crate) fn request(args: &JobArgs, local: bool) -> Result<NewJob, Failure> {
         base: args.base.clone(),
         limits,
     })
+}
+
+/// Tells what the job will not see of a repository on this machine. With another base than what is checked out, the
+/// work tree says nothing about it.
+pub(crate) async fn warn(cli: &Cli, args: &JobArgs, local: bool) {
+    let Some(repo) = args
+        .repo
+        .as_deref()
+        .filter(|_| local && args.base.is_none() && !cli.quiet)
+    else {
+        return;
+    };
+    if let Some(note) = uncommitted::note(repo).await {
+        output::note(&note);
+    }
 }
 
 fn read_plan(file: &Path, goal: Option<&str>) -> Result<(String, PlanSpec, JobLimits), Failure> {

@@ -1,22 +1,26 @@
-//! `captain submit`, `watch`, `jobs` and `cancel`: a captain's jobs from outside.
+//! `captain submit`, `watch`, `jobs`, `reply` and `cancel`: a captain's jobs from outside.
 
 use a2a_proto::clock::{Clock, SystemClock};
 use daemon::cli::Failure;
 use daemon::exit::Exit;
 
-use super::args::{CancelArgs, Cli, JobsArgs, SubmitArgs, WatchArgs};
+use super::args::{CancelArgs, Cli, JobsArgs, ReplyArgs, SubmitArgs, WatchArgs};
 use super::follow::{Interrupt, follow, judge};
 use super::text::{clean, cut};
 use super::view::View;
 use super::wire::{JobPage, JobSummary};
 use super::{connect, follow as following, job, output};
 
+/// Jobs that are asked for at a time; the captain gives no more.
+const PAGE: usize = 200;
 /// Widest column of goals.
 const GOAL_WIDTH: usize = 60;
 
 /// Hands a job in and prints its id.
 pub(crate) async fn submit(cli: &Cli, args: &SubmitArgs) -> Result<Exit, Failure> {
-    let request = job::request(&args.job, args.captain.remote.url.is_none())?;
+    let local = args.captain.remote.url.is_none();
+    let request = job::request(&args.job, local)?;
+    job::warn(cli, &args.job, local).await;
     let client = connect::captain(&args.captain)?;
     if cli.json {
         let answer: serde_json::Value = client.post(&["jobs"], &request).await?;
@@ -39,45 +43,76 @@ pub(crate) async fn watch(cli: &Cli, args: &WatchArgs) -> Result<Exit, Failure> 
     judge(follow(&client, &args.job, args.after, &mut view, Interrupt::Leaves).await?)
 }
 
-/// Lists jobs.
+/// Lists jobs, page by page.
 pub(crate) async fn list(cli: &Cli, args: &JobsArgs) -> Result<Exit, Failure> {
     let client = connect::captain(&args.captain)?;
+    let limit = usize::try_from(args.limit).unwrap_or(usize::MAX);
+    let mut jobs: Vec<serde_json::Value> = Vec::new();
+    let mut more = true;
+    let mut cursor: Option<String> = None;
+    while more && jobs.len() < limit {
+        let size = (limit - jobs.len()).min(PAGE).to_string();
+        let mut query = vec![("limit", size.as_str())];
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let page: JobPage = client.get_with(&["jobs"], &query).await?;
+        jobs.extend(page.jobs);
+        more = page.next.is_some();
+        cursor = page.next;
+    }
     if cli.json {
-        let page: serde_json::Value = client.get(&["jobs"]).await?;
-        let jobs = page
-            .get("jobs")
-            .and_then(serde_json::Value::as_array)
-            .cloned()
-            .unwrap_or_default();
         for job in jobs {
             output::line(&job.to_string())?;
         }
         return Ok(Exit::Ok);
     }
-    let page: JobPage = client.get(&["jobs"]).await?;
     let now = SystemClock.now();
-    let rows: Vec<Vec<String>> = page
-        .jobs
-        .iter()
-        .map(|job| {
-            let age = age(now.as_second() - job.created.as_second());
-            let goal = job
-                .goal
-                .lines()
-                .map(clean)
-                .find(|line| !line.is_empty())
-                .unwrap_or_default();
-            vec![
-                job.id.clone(),
-                clean(&job.state),
-                age,
-                cut(&goal, GOAL_WIDTH),
-            ]
-        })
-        .collect();
+    let rows: Vec<Vec<String>> = jobs
+        .into_iter()
+        .map(|job| Ok(row(&JobSummary::read(job)?, now.as_second())))
+        .collect::<Result<_, Failure>>()?;
     output::bytes(output::table(&rows).as_bytes())?;
     if rows.is_empty() && !cli.quiet {
         output::note("no jobs yet; start one with `captain run` or `captain submit`");
+    } else if more && !cli.quiet {
+        output::note(&format!(
+            "these are the newest {limit}; --limit N lists more"
+        ));
+    }
+    Ok(Exit::Ok)
+}
+
+fn row(job: &JobSummary, now: i64) -> Vec<String> {
+    let goal = job
+        .goal
+        .lines()
+        .map(clean)
+        .find(|line| !line.is_empty())
+        .unwrap_or_default();
+    vec![
+        job.id.clone(),
+        clean(&job.state),
+        age(now - job.created.as_second()),
+        cut(&goal, GOAL_WIDTH),
+    ]
+}
+
+/// Tells a job's agents something.
+pub(crate) async fn reply(cli: &Cli, args: &ReplyArgs) -> Result<Exit, Failure> {
+    let text = if args.text == "-" {
+        job::read(std::path::Path::new("-"))?
+    } else {
+        args.text.clone()
+    };
+    let mut body = serde_json::json!({ "text": text });
+    if let Some(subtask) = &args.subtask {
+        body["subtask"] = subtask.as_str().into();
+    }
+    let client = connect::captain(&args.captain)?;
+    let answer: serde_json::Value = client.post(&["jobs", &args.job, "reply"], &body).await?;
+    if cli.json {
+        output::line(&answer.to_string())?;
+    } else if !cli.quiet {
+        output::line("taken")?;
     }
     Ok(Exit::Ok)
 }

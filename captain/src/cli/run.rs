@@ -24,6 +24,7 @@ pub(crate) async fn run(cli: &Cli, args: &RunArgs) -> Result<Exit, Failure> {
         // Better now than after the work.
         super::out::ready(folder, args.out.force)?;
     }
+    job::warn(cli, &args.job, args.remote.url.is_none()).await;
     let config = Config::load(&args.config)
         .map_err(StartError::from)
         .map_err(failure)?;

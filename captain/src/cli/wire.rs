@@ -3,6 +3,8 @@
 
 use captain_core::PlanSpec;
 use captain_core::job::JobLimits;
+use daemon::cli::Failure;
+use daemon::exit::Exit;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -30,11 +32,24 @@ pub(crate) struct JobSummary {
     pub(crate) created: jiff::Timestamp,
 }
 
+impl JobSummary {
+    /// Reads one job of a list.
+    pub(crate) fn read(job: serde_json::Value) -> Result<Self, Failure> {
+        serde_json::from_value(job).map_err(|error| {
+            let message = format!("the captain's list of jobs is not understood: {error}");
+            Failure::new(Exit::Unavailable, message)
+        })
+    }
+}
+
 /// The answer to `GET /jobs`.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct JobPage {
     /// Newest first.
-    pub(crate) jobs: Vec<JobSummary>,
+    pub(crate) jobs: Vec<serde_json::Value>,
+    /// Where the next page begins.
+    #[serde(default)]
+    pub(crate) next: Option<String>,
 }
 
 /// The answer to `GET /jobs/{id}/artifacts`.

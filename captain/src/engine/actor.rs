@@ -24,7 +24,7 @@ use tracing::{debug, error, info, warn};
 use super::commit::{Answer, Batch};
 use super::driver::Driver;
 use super::feed::{Feed, lock};
-use super::handle::{Handle, Snapshot};
+use super::handle::{Handle, Reply, Snapshot};
 use super::ports::{Observation, Observed};
 use super::recover::{Cursors, Recovered, note_cursor};
 use super::{EngineError, Options, Ports, watch};
@@ -60,10 +60,7 @@ pub(super) enum Command {
     },
     Reply {
         job: JobId,
-        /// For this subtask; else for the oldest open question, else for all.
-        subtask: Option<SubtaskId>,
-        text: String,
-        by: String,
+        reply: Reply,
         answer: oneshot::Sender<Result<(), EngineError>>,
     },
     /// None means: not at hand, read it back.
@@ -242,13 +239,7 @@ impl Actor {
                     answer,
                 );
             }
-            Command::Reply {
-                job,
-                subtask,
-                text,
-                by,
-                answer,
-            } => self.reply(&job, subtask, text, by, answer),
+            Command::Reply { job, reply, answer } => self.reply(&job, reply, answer),
             Command::Get { job, answer } => {
                 let found = self.jobs.get(&job).map(|live| Snapshot {
                     job: Arc::new(live.job.clone()),
@@ -302,25 +293,35 @@ impl Actor {
     fn reply(
         &mut self,
         job: &JobId,
-        subtask: Option<SubtaskId>,
-        text: String,
-        from: String,
+        reply: Reply,
         answer: oneshot::Sender<Result<(), EngineError>>,
     ) {
         let Some(live) = self.jobs.get(job) else {
             return drop(answer.send(Err(EngineError::NotFound(job.clone()))));
         };
+        let Reply {
+            text,
+            by: from,
+            subtask,
+            id,
+        } = reply;
+        let messages = live.job.messages();
+        if id.is_some() && messages.iter().any(|message| message.id == id) {
+            // Said before: the answer is the same.
+            return self.batch.answers.push(Answer::Done(answer));
+        }
+        let full = messages.len() >= MAX_MESSAGES as usize;
         let asking = || {
             let questions = live.job.open_questions();
             questions.first().map(|(id, _)| (*id).clone())
         };
         let event = JobEvent::MessageReceived {
-            message: u32::try_from(live.job.messages().len()).unwrap_or(u32::MAX - 1) + 1,
+            message: u32::try_from(messages.len()).unwrap_or(u32::MAX - 1) + 1,
             from,
             text,
+            id,
             subtask: subtask.or_else(asking),
         };
-        let full = live.job.messages().len() >= MAX_MESSAGES as usize;
         let state = live.job.state().name().to_owned();
         let refused = match self.record(job, None, event) {
             Ok(()) => return self.batch.answers.push(Answer::Done(answer)),

@@ -33,6 +33,19 @@ pub struct Snapshot {
     pub seq: u64,
 }
 
+/// Something to be said to a job that runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reply {
+    /// What.
+    pub text: String,
+    /// Who says it.
+    pub by: String,
+    /// For this subtask alone; else for the oldest open question, else for all.
+    pub subtask: Option<SubtaskId>,
+    /// The name that its sender gave it: a second one of the same name changes nothing.
+    pub id: Option<String>,
+}
+
 /// A job's entries, in order. It ends after the job's last one; an error is its last item.
 pub type Subscription = BoxStream<'static, Result<Arc<Entry>, EngineError>>;
 
@@ -90,19 +103,13 @@ impl Handle {
         .await?
     }
 
-    /// Says something to a job that runs: the answer to the oldest open question, else a word for all subtasks, or for
-    /// `subtask` alone. It goes to the workers that are at work, and into the prompts of those that come later.
+    /// Says something to a job that runs: the answer to a question, or more about the work. It goes to the workers that are at work, and into the prompts of those that come later.
     ///
     /// # Errors
     /// [`EngineError::NotFound`]; [`EngineError::WrongState`] and [`EngineError::NotTaken`] if the job or the subtask
     /// takes no such message.
-    pub async fn reply(
-        &self,
-        job: &JobId,
-        subtask: Option<SubtaskId>,
-        text: &str,
-        by: &str,
-    ) -> Result<(), EngineError> {
+    pub async fn reply(&self, job: &JobId, reply: Reply) -> Result<(), EngineError> {
+        let text = &reply.text;
         let problem = match text.len() {
             _ if text.trim().is_empty() => Some("it says nothing".to_owned()),
             size if size > MAX_MESSAGE => Some(format!(
@@ -114,13 +121,11 @@ impl Handle {
             let job = job.clone();
             return Err(EngineError::NotTaken { job, reason });
         }
-        let (id, text, by) = (job.clone(), text.to_owned(), by.to_owned());
+        let id = job.clone();
         let result = self
             .ask(|answer| Command::Reply {
                 job: id,
-                subtask,
-                text,
-                by,
+                reply,
                 answer,
             })
             .await?;
@@ -182,6 +187,15 @@ impl Handle {
     /// [`EngineError::Store`] if it could not be read back.
     pub async fn as_of(&self, job: &JobId, through: u64) -> Result<Option<Job>, EngineError> {
         recover::as_of(&*self.store, job, through).await
+    }
+
+    /// The head of one job: cheaper than the job itself.
+    ///
+    /// # Errors
+    /// [`EngineError::NotFound`]; [`EngineError::Store`].
+    pub async fn head(&self, job: &JobId) -> Result<Head, EngineError> {
+        let head = self.store.head(job).await?;
+        head.ok_or_else(|| EngineError::NotFound(job.clone()))
     }
 
     /// The heads of jobs, newest first.

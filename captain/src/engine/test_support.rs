@@ -266,7 +266,7 @@ impl Captain {
 }
 
 /// A job from a plan as a line: `a b:a c:a,b`.
-pub(super) fn job(plan: &str) -> JobSpec {
+pub(crate) fn job(plan: &str) -> JobSpec {
     JobSpec {
         goal: "build it".to_owned(),
         plan: PlanSource::Given { plan: spec(plan) },
@@ -279,7 +279,7 @@ pub(super) fn job(plan: &str) -> JobSpec {
     }
 }
 
-pub(super) fn spec(plan: &str) -> PlanSpec {
+pub(crate) fn spec(plan: &str) -> PlanSpec {
     let one = |word: &str| {
         let (id, needs) = word.split_once(':').unwrap_or((word, ""));
         SubtaskSpec {

@@ -22,6 +22,7 @@ pub(super) fn judge(error: &ClientError) -> Verdict {
     let text = || daemon::cli::chain(error);
     match error {
         ClientError::Unreachable { .. }
+        | ClientError::Broken { .. }
         | ClientError::TimedOut { .. }
         | ClientError::Silent { .. }
         | ClientError::Cut => Verdict::Silence(text()),
@@ -32,9 +33,10 @@ pub(super) fn judge(error: &ClientError) -> Verdict {
             Verdict::Over(Outcome::Refused { message: text() })
         }
         // Defects or troubles of the captain itself.
-        ClientError::Token(_) | ClientError::Request(_) | ClientError::Build { .. } => {
-            Verdict::Trouble(text())
-        }
+        ClientError::Token(_)
+        | ClientError::Request(_)
+        | ClientError::Channel { .. }
+        | ClientError::Build { .. } => Verdict::Trouble(text()),
     }
 }
 

@@ -312,8 +312,8 @@ impl Translator {
                 });
             }
             Activity::Tool(tool) => self.tool(&mut step, tool)?,
-            // What was used and the agent's own plan are in the worker's log; the job has no place for them yet.
-            Activity::Usage(_) | Activity::Plan { .. } => {}
+            // What was used, the agent's own plan and its steps are in the worker's log; the job has no place for them yet.
+            Activity::Usage(_) | Activity::Plan { .. } | Activity::Step(_) => {}
         }
         Ok(step)
     }

@@ -105,7 +105,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         if task.state().is_terminal() {
             return Err(not_cancelable(&task, task.state()));
         }
-        self.turns.cancel(task.id());
+        let had_turn = self.turns.cancel(task.id());
         let target = CancelTarget {
             task_id: task.id().to_owned(),
             context_id: task.context_id().to_owned(),
@@ -130,8 +130,11 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             )),
         };
         if let Some(text) = refusal {
-            // The turn may have ended all the same, and left the end to this cancellation.
-            if !self.turns.uncancel(task.id()) && !task.state().is_interrupted() {
+            // The turn may have ended all the same, and left the end to this cancellation. A task without a turn is one that
+            // the agent works on by itself, and a server that stops leaves its tasks to the next one.
+            let turn_ended = had_turn && !self.turns.uncancel(task.id());
+            let stopping = self.options.shutdown.is_cancelled();
+            if turn_ended && !stopping && !task.state().is_interrupted() {
                 self.fail(&self.updates(task), text.clone()).await;
             }
             let external = format!("the task could not be canceled: {text}");

@@ -24,11 +24,9 @@ impl Job {
     pub(super) fn receive(
         &mut self,
         event: &JobEvent,
-        number: u32,
-        from: &str,
-        text: &str,
-        to: Option<&SubtaskId>,
+        message: UserMessage,
     ) -> Result<Vec<Effect>, ApplyError> {
+        let (number, to) = (message.number, message.to.as_ref());
         let takes = match &self.state {
             JobState::Planning { problems } => problems.is_empty() && to.is_none(),
             JobState::AwaitingApproval | JobState::Running => true,
@@ -56,12 +54,7 @@ impl Job {
                 });
             }
         }
-        self.messages.push(UserMessage {
-            number,
-            from: from.to_owned(),
-            text: text.to_owned(),
-            to: to.cloned(),
-        });
+        self.messages.push(message);
         let owed = self.subtasks.keys().filter_map(|id| self.untold(id));
         Ok(owed
             .filter(|effect| matches!(effect, Effect::Tell { message, .. } if *message == number))

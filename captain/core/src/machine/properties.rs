@@ -139,6 +139,7 @@ impl World {
                     message,
                     from: "ann".to_owned(),
                     text: "do it so".to_owned(),
+                    id: None,
                     subtask: ids.get(which % ids.len().max(1)).filter(|_| one).cloned(),
                 });
             }
@@ -236,7 +237,7 @@ impl World {
 
     /// Everybody answers at last, well or not.
     fn finish(&mut self, how: u8) {
-        self.slots = 2;
+        self.act(Action::Slots(2));
         for _ in 0..2000 {
             if self.job.state().is_terminal() {
                 return;

@@ -47,7 +47,7 @@ async fn health_needs_no_token_and_everything_else_does() {
         (None, "Bearer"),
         (Some("wrong"), "Bearer error=\"invalid_token\""),
     ] {
-        for path in ["/jobs", "/workers", "/jobs/x/events", "/nothing"] {
+        for path in ["/jobs", "/workers", "/jobs/x/events", "/jobs/x/nothing"] {
             let mut request = world.anonymous(Method::GET, path);
             if let Some(token) = token {
                 request = request.bearer_auth(token);
@@ -172,7 +172,7 @@ async fn oversized_body_is_refused_with_the_limit() {
 #[tokio::test]
 async fn unknown_paths_and_methods_answer_in_json() {
     let world = world().await;
-    let (status, answer) = world.get("/jbos").await;
+    let (status, answer) = world.get("/jobs/x/nothing").await;
     assert_eq!(
         (status, &answer["error"]["code"]),
         (404, &json!("unknown_path"))
@@ -388,10 +388,25 @@ async fn failed_start_of_a_worker_says_why() {
 #[tokio::test]
 async fn worker_of_a_job_is_not_stopped_by_hand() {
     let world = world().await;
+    let job = world.submit("hang").await;
+    world.reaches_subtask(&job, "running").await;
+    let (_, list) = world.get("/workers").await;
+    assert_eq!(list["workers"][0]["job"], job);
+    let path = format!("/workers/{}", list["workers"][0]["id"].as_str().unwrap());
+    let response = world.request(Method::DELETE, &path).send().await.unwrap();
+    assert_eq!(response.status(), 409);
+}
+
+#[tokio::test]
+async fn worker_of_somebody_elses_job_does_not_exist() {
+    let world = world().await;
     let dir = tempfile::tempdir().unwrap();
     let spec = contract::spec(dir.path(), 1);
     world.backend.launch(&spec).await.unwrap();
     let path = format!("/workers/{}", spec.worker);
-    let response = world.request(Method::DELETE, &path).send().await.unwrap();
-    assert_eq!(response.status(), 409);
+    assert_eq!(world.get(&path).await.0, 404);
+    let (status, _) = world.post(&format!("{path}/token"), &Value::Null).await;
+    assert_eq!(status, 404);
+    let (_, list) = world.get("/workers").await;
+    assert_eq!(list["workers"], json!([]));
 }

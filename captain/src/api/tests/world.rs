@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use a2a_proto::client::{HttpOptions, http_client};
 use a2a_proto::clock::{SystemClock, UuidV7};
-use a2a_proto::server::{BearerToken, Caller};
+use a2a_proto::log::MemoryLog;
+use a2a_proto::server::{Authenticator, BearerToken, Caller, Server, ServerOptions};
 use captain_core::job::WorkerTask;
 use captain_core::{JobEvent, Outcome};
 use daemon::tasks::Tasks;
@@ -21,19 +22,20 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::{AgentOptions, CaptainAgent, Identity};
 use crate::api::{ApiState, router};
 use crate::auth::WorkerTokens;
 use crate::backend::fake::FakeBackend;
 use crate::engine::ports::{Assignment, Link, LinkError, Note, Report};
-use crate::engine::{Options, Ports, start};
+use crate::engine::{Handle, Options, Ports, start};
 use crate::planner::Planners;
 use crate::store::MemoryStore;
 use crate::workspace::{Git, ImportLimits, Workspaces};
 use daemon::serve::serve;
 
-pub(super) const TOKEN: &str = "a token that nobody guesses";
+pub(crate) const TOKEN: &str = "a token that nobody guesses";
 /// Long enough for a slow machine; a test that waits this long has failed.
-pub(super) const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Plays workers: the prompt says what happens. `hang` never ends, `ask` asks and is done when it is told something,
 /// everything else is done at once.
@@ -65,6 +67,8 @@ impl Link for PlayedLink {
                 text: assignment.prompt.clone(),
             },
         ];
+        // What an earlier captain has recorded is not told again.
+        let seen = usize::try_from(assignment.cursor.unwrap_or(0)).unwrap();
         let says = assignment.prompt.lines().next().unwrap_or_default();
         let (hangs, asks) = (says == "hang", says == "ask");
         if asks {
@@ -93,6 +97,7 @@ impl Link for PlayedLink {
             let events = iter(events).chain(answered.into_stream().flatten());
             return events
                 .enumerate()
+                .skip(seen)
                 .map(|(at, event)| Report {
                     cursor: Some(at as u64 + 1),
                     event,
@@ -106,10 +111,14 @@ impl Link for PlayedLink {
                 outcome: Outcome::Completed,
             });
         }
-        let reports = events.into_iter().enumerate().map(|(at, event)| Report {
-            cursor: Some(at as u64 + 1),
-            event,
-        });
+        let reports = events
+            .into_iter()
+            .enumerate()
+            .skip(seen)
+            .map(|(at, event)| Report {
+                cursor: Some(at as u64 + 1),
+                event,
+            });
         let reports: Vec<Report> = reports.collect();
         if hangs {
             iter(reports).chain(pending()).boxed()
@@ -134,12 +143,23 @@ impl Link for PlayedLink {
     }
 }
 
-pub(super) struct World {
-    pub(super) url: String,
-    pub(super) backend: FakeBackend,
-    pub(super) stop: CancellationToken,
+/// What outlives a captain: its files, its logs, its workers.
+pub(crate) struct Ground {
+    dir: TempDir,
+    store: Arc<MemoryStore>,
+    pub(crate) log: Arc<MemoryLog>,
+    backend: FakeBackend,
+    link: Arc<PlayedLink>,
+}
+
+pub(crate) struct World {
+    pub(crate) url: String,
+    pub(crate) backend: FakeBackend,
+    pub(crate) engine: Handle,
+    pub(crate) stop: CancellationToken,
+    pub(crate) ground: Arc<Ground>,
+    tasks: Tasks,
     client: reqwest::Client,
-    _dir: TempDir,
 }
 
 impl Drop for World {
@@ -148,39 +168,80 @@ impl Drop for World {
     }
 }
 
-pub(super) async fn world() -> World {
+pub(crate) async fn world() -> World {
     world_with(|_| {}).await
 }
 
-pub(super) async fn world_with(change: impl FnOnce(&mut ApiState)) -> World {
-    let dir = tempfile::tempdir().unwrap();
+pub(crate) async fn world_with(change: impl FnOnce(&mut ApiState)) -> World {
+    let ground = Ground {
+        dir: tempfile::tempdir().unwrap(),
+        store: Arc::new(MemoryStore::new()),
+        log: Arc::new(MemoryLog::new().unwrap()),
+        backend: FakeBackend::default(),
+        link: Arc::default(),
+    };
+    world_on(Arc::new(ground), change).await
+}
+
+/// A captain that finds what an earlier one left.
+pub(crate) async fn world_on(ground: Arc<Ground>, change: impl FnOnce(&mut ApiState)) -> World {
     let stop = CancellationToken::new();
     let tasks = Tasks::new(stop.clone());
-    let jobs = dir.path().join("jobs");
+    let jobs = ground.dir.path().join("jobs");
     let git = Git::new(std::env::var_os("PATH").unwrap());
     let workspaces = Workspaces::new(git, jobs.clone(), ImportLimits::default(), false);
-    let backend = FakeBackend::default();
+    let backend = ground.backend.clone();
     let ports = Ports {
         planner: Arc::new(Planners),
         backend: Arc::new(backend.clone()),
-        link: Arc::new(PlayedLink::default()),
+        link: Arc::clone(&ground.link) as _,
         workspace: Arc::new(workspaces.clone()),
-        store: Arc::new(MemoryStore::new()),
+        store: Arc::clone(&ground.store) as _,
         clock: Arc::new(SystemClock),
         ids: Arc::new(UuidV7),
     };
     let engine = start(Options::new(jobs), ports, &tasks, &stop)
         .await
         .unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let auth: Arc<dyn Authenticator> = Arc::new(BearerToken::new(
+        SecretString::from(TOKEN),
+        Caller::new("user"),
+    ));
+    let agent = Arc::new(CaptainAgent::new(AgentOptions {
+        identity: Identity {
+            url: url.clone(),
+            authentication: true,
+        },
+        engine: engine.clone(),
+        workspaces: workspaces.clone(),
+        repo_roots: Arc::from([]),
+        log: Arc::clone(&ground.log),
+        tracker: tasks.tracker().clone(),
+        shutdown: stop.clone(),
+    }));
+    let server = Server::new(
+        Arc::clone(&agent),
+        Arc::clone(&ground.log),
+        ServerOptions {
+            tracker: tasks.tracker().clone(),
+            shutdown: stop.clone(),
+            ..ServerOptions::new(Arc::clone(&auth))
+        },
+    );
+    agent
+        .recover(server.recover().await.unwrap())
+        .await
+        .unwrap();
+    let folder = ground.dir.path();
     let mut state = ApiState {
-        engine,
+        engine: engine.clone(),
+        tasks: agent,
         backend: Arc::new(backend.clone()),
         workspaces,
-        tokens: WorkerTokens::load(dir.path(), Arc::new(SystemClock), Arc::new(UuidV7)).unwrap(),
-        auth: Arc::new(BearerToken::new(
-            SecretString::from(TOKEN),
-            Caller::new("user"),
-        )),
+        tokens: WorkerTokens::load(folder, Arc::new(SystemClock), Arc::new(UuidV7)).unwrap(),
+        auth,
         repo_roots: Arc::from([]),
         streams: Arc::new(Semaphore::new(16)),
         worker_grace: Duration::from_secs(1),
@@ -188,12 +249,10 @@ pub(super) async fn world_with(change: impl FnOnce(&mut ApiState)) -> World {
         stop: stop.clone(),
     };
     change(&mut state);
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
     let tracker = tasks.tracker();
     tracker.spawn(serve(
         listener,
-        router(state),
+        router(state).merge(server.router()),
         64,
         tracker.clone(),
         stop.clone(),
@@ -201,28 +260,40 @@ pub(super) async fn world_with(change: impl FnOnce(&mut ApiState)) -> World {
     World {
         url,
         backend,
+        engine,
         stop,
+        ground,
+        tasks,
         client: http_client(&HttpOptions::default()).unwrap(),
-        _dir: dir,
     }
 }
 
 impl World {
-    pub(super) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    /// Ends this captain and starts another one on what it left.
+    pub(crate) async fn restart(self) -> Self {
+        let ground = Arc::clone(&self.ground);
+        self.stop.cancel();
+        tokio::time::timeout(DEADLINE, self.tasks.wait())
+            .await
+            .expect("tasks that do not end");
+        world_on(ground, |_| {}).await
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.anonymous(method, path)
             .bearer_auth(TOKEN)
             .timeout(DEADLINE)
     }
 
-    pub(super) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn anonymous(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.url))
     }
 
-    pub(super) async fn get(&self, path: &str) -> (u16, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
         json(self.request(Method::GET, path).send().await.unwrap()).await
     }
 
-    pub(super) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> (u16, Value) {
         json(
             self.request(Method::POST, path)
                 .json(body)
@@ -234,7 +305,7 @@ impl World {
     }
 
     /// Submits a job of one subtask with this prompt, and gives its id.
-    pub(super) async fn submit(&self, prompt: &str) -> String {
+    pub(crate) async fn submit(&self, prompt: &str) -> String {
         let (status, job) = self
             .post("/jobs", &serde_json::json!({"goal": prompt}))
             .await;
@@ -242,8 +313,20 @@ impl World {
         job["id"].as_str().unwrap().to_owned()
     }
 
+    /// Waits until the job's first subtask is in `state`.
+    pub(crate) async fn reaches_subtask(&self, job: &str, state: &str) {
+        let path = format!("/jobs/{job}");
+        tokio::time::timeout(DEADLINE, async {
+            while self.get(&path).await.1["subtasks"][0]["state"] != state {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await
+        .expect("the state is reached in time");
+    }
+
     /// Waits until the job is in `state`.
-    pub(super) async fn reaches(&self, job: &str, state: &str) -> Value {
+    pub(crate) async fn reaches(&self, job: &str, state: &str) -> Value {
         let path = format!("/jobs/{job}");
         tokio::time::timeout(DEADLINE, async {
             loop {
@@ -260,7 +343,7 @@ impl World {
     }
 }
 
-pub(super) async fn json(response: Response) -> (u16, Value) {
+pub(crate) async fn json(response: Response) -> (u16, Value) {
     let status = response.status().as_u16();
     let body = response.bytes().await.unwrap();
     (status, serde_json::from_slice(&body).unwrap_or(Value::Null))

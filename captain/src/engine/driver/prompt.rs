@@ -66,6 +66,7 @@ mod tests {
             message,
             from: "ann".to_owned(),
             text: text.to_owned(),
+            id: None,
             subtask: to.map(|id| SubtaskId::parse(id).unwrap()),
         };
         job.apply(Timestamp::UNIX_EPOCH, &event).unwrap();

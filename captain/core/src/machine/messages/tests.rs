@@ -80,6 +80,7 @@ fn say(job: &mut Job, text: &str, to: Option<&str>) -> Vec<String> {
         message,
         from: "ann".to_owned(),
         text: text.to_owned(),
+        id: None,
         subtask: to.map(id),
     };
     tells(&tell(job, &event))
@@ -201,6 +202,7 @@ fn a_message_that_nobody_can_get_is_refused() {
             message,
             from: "ann".to_owned(),
             text: "hm".to_owned(),
+            id: None,
             subtask: to.map(id),
         };
         job.clone().apply(NOW, &event).unwrap_err().to_string()
