@@ -4,13 +4,10 @@ use std::fmt;
 
 use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use secrecy::SecretString;
-use secrecy::zeroize::Zeroizing;
 
-use super::{Claims, Jwk, Jwks};
+use super::{Claims, Jwk, Jwks, pem};
 
 /// Why there is no key or no token.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +41,6 @@ impl fmt::Debug for Signer {
     }
 }
 
-const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
-const END: &str = "-----END PRIVATE KEY-----";
-
 impl Signer {
     /// A new random key.
     ///
@@ -63,40 +57,16 @@ impl Signer {
     ///
     /// # Errors
     /// [`SignerError::NotPem`] or [`SignerError::NotEd25519`].
-    pub fn from_pem(pem: &str) -> Result<Self, SignerError> {
-        let body = pem
-            .split_once(BEGIN)
-            .and_then(|(_, rest)| rest.split_once(END))
-            .ok_or(SignerError::NotPem)?
-            .0;
-        let base64: Zeroizing<String> = Zeroizing::new(body.split_ascii_whitespace().collect());
-        let der = Zeroizing::new(
-            STANDARD
-                .decode(base64.as_bytes())
-                .map_err(|_| SignerError::NotPem)?,
-        );
-        Self::from_der(&der)
+    pub fn from_pem(text: &str) -> Result<Self, SignerError> {
+        Self::from_der(&pem::read(text).ok_or(SignerError::NotPem)?)
     }
 
     fn from_der(der: &[u8]) -> Result<Self, SignerError> {
-        // RFC 7468 §2: lines of 64 characters.
-        const LINE: usize = 64;
         let pair = Ed25519KeyPair::from_pkcs8(der).map_err(|_| SignerError::NotEd25519)?;
-        let base64 = Zeroizing::new(STANDARD.encode(der));
-        let mut pem = Zeroizing::new(format!("{BEGIN}\n"));
-        let mut rest = base64.as_str();
-        while !rest.is_empty() {
-            let (line, after) = rest.split_at(rest.len().min(LINE));
-            pem.push_str(line);
-            pem.push('\n');
-            rest = after;
-        }
-        pem.push_str(END);
-        pem.push('\n');
         Ok(Self {
             key: EncodingKey::from_ed_der(der),
             public: Jwk::ed25519(pair.public_key().as_ref()),
-            pem: SecretString::from(pem.as_str()),
+            pem: pem::write(der),
         })
     }
 

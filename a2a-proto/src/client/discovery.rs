@@ -1,5 +1,6 @@
 //! Finding out how to talk to an agent: its card, and the first interface of the card that we speak (A2A §8.3).
 
+use bytes::Bytes;
 use reqwest::header::ACCEPT;
 use url::Url;
 
@@ -25,11 +26,37 @@ pub(super) enum Interface {
 }
 
 pub(super) async fn fetch(base: &Url, options: &ClientOptions) -> Result<AgentCard, ClientError> {
-    let url = below(base, card::WELL_KNOWN)?;
+    let body = fetch_card(&below(base, card::WELL_KNOWN)?, options).await?;
+    accept(&body, options).await
+}
+
+/// The card in these bytes, if the options let it pass.
+pub(super) async fn accept(body: &[u8], options: &ClientOptions) -> Result<AgentCard, ClientError> {
+    #[cfg(feature = "auth")]
+    super::trust::check(body, options).await?;
+    #[cfg(not(feature = "auth"))]
+    let _ = options;
+    types::from_slice(body).map_err(|error| invalid(&format!("the agent card: {error}")))
+}
+
+/// The card at exactly this address, as it came: for whoever wants more of it than a client does.
+///
+/// # Errors
+/// [`ClientError::Agent`] when the server refuses; another one when it cannot be reached.
+pub async fn fetch_card(url: &Url, options: &ClientOptions) -> Result<Bytes, ClientError> {
+    fetch_json(url, options, "for its card").await
+}
+
+/// A public JSON document of moderate size.
+pub(super) async fn fetch_json(
+    url: &Url,
+    options: &ClientOptions,
+    what: &'static str,
+) -> Result<Bytes, ClientError> {
     let call = async {
         let request = options
             .http
-            .get(url)
+            .get(url.clone())
             .header(ACCEPT, "application/a2a+json, application/json")
             .header(version::VERSION_HEADER, version::CURRENT);
         let response = request
@@ -41,15 +68,12 @@ pub(super) async fn fetch(base: &Url, options: &ClientOptions) -> Result<AgentCa
         if !status.is_success() {
             return Err(A2aError::from_http(status, &headers, &body).into());
         }
-        types::from_slice(&body).map_err(|error| invalid(&format!("the agent card: {error}")))
+        Ok(body)
     };
     let limit = options.call_timeout;
     tokio::time::timeout(limit, call)
         .await
-        .unwrap_or(Err(ClientError::TimedOut {
-            what: "for its card",
-            limit,
-        }))
+        .unwrap_or(Err(ClientError::TimedOut { what, limit }))
 }
 
 /// `path` below `base`, whatever query or trailing slash the base has.

@@ -69,6 +69,10 @@ pub enum ClientError {
         /// What it offers.
         offered: String,
     },
+    /// The card's signature does not satisfy the client's policy.
+    #[cfg(feature = "auth")]
+    #[error("the agent's card is not to be trusted")]
+    Untrusted(#[from] crate::auth::CardProblem),
     /// An address is not one.
     #[error("the address {url} cannot be used")]
     BadUrl {
@@ -124,6 +128,8 @@ impl ClientError {
             | Self::Request(_)
             | Self::Channel { .. }
             | Self::Build { .. } => false,
+            #[cfg(feature = "auth")]
+            Self::Untrusted(_) => false,
         }
     }
 }

@@ -10,6 +10,8 @@ mod http;
 mod operation;
 mod stream;
 mod token;
+#[cfg(feature = "auth")]
+mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -22,12 +24,15 @@ use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+pub use discovery::fetch_card;
 pub use error::ClientError;
 #[cfg(feature = "server")]
 pub(crate) use http::http_client_resolving;
 pub use http::{HttpOptions, http_client};
 pub use stream::{EventStream, ResumeOptions, StreamEvent};
 pub use token::{StaticToken, TokenError, TokenSource};
+#[cfg(feature = "auth")]
+pub use trust::{CardPolicy, CardTrust};
 
 use crate::error::A2aError;
 use crate::types::{
@@ -57,6 +62,9 @@ pub struct ClientOptions {
     pub resume: ResumeOptions,
     /// The one binding to use; `None` takes the first of the card that we speak, which is what the agent prefers.
     pub binding: Option<Binding>,
+    /// Whether the signatures of cards are verified; they are not, unless somebody says with which keys.
+    #[cfg(feature = "auth")]
+    pub card_policy: CardPolicy,
 }
 
 /// A way to call an agent, as cards name it.
@@ -82,6 +90,8 @@ impl ClientOptions {
             max_answer_bytes: 64 * 1024 * 1024,
             resume: ResumeOptions::default(),
             binding: None,
+            #[cfg(feature = "auth")]
+            card_policy: CardPolicy::default(),
         }
     }
 
@@ -164,10 +174,13 @@ impl Client {
         }
         let request = GetExtendedAgentCardRequest::default();
         let limit = Some(self.inner.options.call_timeout);
-        let card = self
+        let document: serde_json::Value = self
             .inner
             .call(&Operation::ExtendedCard(&request), limit)
             .await?;
+        // What is verified is what is used: the one reading of the answer, written again.
+        let bytes = serde_json::to_vec(&document)?;
+        let card = discovery::accept(&bytes, &self.inner.options).await?;
         Ok(Self {
             inner: Arc::new(Inner {
                 card,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use axum::body::Body;
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::Value;
 
 use super::{Agent, Inner};
 use crate::card::{self, ServedCard};
@@ -54,6 +55,7 @@ impl Cards {
         &self,
         fresh: Duration,
         ask: impl FnOnce() -> AgentCard,
+        sign: impl Fn(&mut Value),
         look: impl FnOnce(&Cached) -> T,
     ) -> T {
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);
@@ -69,9 +71,14 @@ impl Cards {
             },
             _ => {
                 let now = self.clock.now();
+                // Each as it is served: a signature covers what a reader sees.
+                let served = |mut document: Value| {
+                    sign(&mut document);
+                    ServedCard::new(&document, now, self.max_age)
+                };
                 Cached {
-                    hybrid: ServedCard::new(&card::hybrid(&card), now, self.max_age),
-                    pure: ServedCard::new(&card::pure(&card), now, self.max_age),
+                    hybrid: served(card::hybrid(&card)),
+                    pure: served(card::pure(&card)),
                     legacy: ServedCard::new(&card::legacy(&card), now, self.max_age),
                     seen: Instant::now(),
                     card: Arc::new(card),
@@ -88,6 +95,7 @@ impl<A: Agent, L> Inner<A, L> {
         self.cards.with(
             FRESH,
             || self.agent.card(),
+            |document| self.options.sign(document),
             |cached| Arc::clone(&cached.card),
         )
     }
@@ -97,6 +105,7 @@ impl<A: Agent, L> Inner<A, L> {
         self.cards.with(
             Duration::ZERO,
             || self.agent.card(),
+            |document| self.options.sign(document),
             |cached| {
                 let served = match shape {
                     Shape::Current if reads_current(request) => &cached.pure,

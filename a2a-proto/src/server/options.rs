@@ -43,6 +43,9 @@ pub struct ServerOptions {
     pub card_max_age: Duration,
     /// Posts events to where clients want them; without it the server pushes nothing, whatever the card says.
     pub push: Option<Pusher>,
+    /// Signs the cards that are served; `None` serves them as they are.
+    #[cfg(feature = "auth")]
+    pub card_signer: Option<Arc<crate::auth::CardSigner>>,
 }
 
 impl ServerOptions {
@@ -65,8 +68,32 @@ impl ServerOptions {
             cancel_timeout: Duration::from_secs(30),
             card_max_age: Duration::from_secs(60),
             push: None,
+            #[cfg(feature = "auth")]
+            card_signer: None,
         }
     }
+}
+
+#[cfg(feature = "auth")]
+impl ServerOptions {
+    /// Appends the signatures to a card that is about to be served. Without randomness there is no signature; a client
+    /// that wants one notices, and the log says why.
+    pub(super) fn sign(&self, document: &mut serde_json::Value) {
+        if let Some(signer) = &self.card_signer
+            && let Err(error) = signer.sign_document(document)
+        {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the card is served without a signature"
+            );
+        }
+    }
+}
+
+#[cfg(not(feature = "auth"))]
+impl ServerOptions {
+    /// There is nothing to sign with.
+    pub(super) fn sign(&self, _document: &mut serde_json::Value) {}
 }
 
 impl fmt::Debug for ServerOptions {

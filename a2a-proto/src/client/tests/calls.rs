@@ -349,3 +349,68 @@ async fn the_extended_card_replaces_the_card_for_the_session() {
         }
     }
 }
+
+#[cfg(feature = "auth")]
+#[tokio::test]
+async fn cards_pass_as_the_policy_says() {
+    use crate::auth::{CardAlgorithm, CardKey, CardProblem, CardSigner};
+
+    let key = CardKey::generate(CardAlgorithm::EdDsa).unwrap();
+    let trust = CardTrust::new(key.jwks());
+    let stranger = CardTrust::new(CardKey::generate(CardAlgorithm::EdDsa).unwrap().jwks());
+    let signer = CardSigner::new(vec![key]);
+    let dummy = Url::parse("http://127.0.0.1:1/").unwrap();
+    let mut signed = serde_json::to_value(card(&dummy, "JSONRPC")).unwrap();
+    signer.sign_document(&mut signed).unwrap();
+    let unsigned = serde_json::to_value(card(&dummy, "JSONRPC"))
+        .unwrap()
+        .to_string();
+    let tampered = signed.to_string().replace("127.0.0.1:1", "127.0.0.1:2");
+    let twice = signed.to_string().replacen('{', r#"{"name":"raw","#, 1);
+    let signed = signed.to_string();
+    let discover = async |body: &str, policy: CardPolicy| {
+        let server = RawServer::play(vec![http_answer("200 OK", JSON, body)]);
+        let options = ClientOptions {
+            card_policy: policy,
+            ..options()
+        };
+        Client::discover(&server.url, options).await.map(drop)
+    };
+    let required = || CardPolicy::Required(trust.clone());
+    let if_present = || CardPolicy::IfPresent(trust.clone());
+    for (body, policy) in [
+        (&signed, required()),
+        (&signed, if_present()),
+        (&unsigned, if_present()),
+        (&unsigned, CardPolicy::Off),
+        (&tampered, CardPolicy::Off),
+    ] {
+        discover(body, policy).await.unwrap();
+    }
+    for (body, policy) in [
+        (&unsigned, required()),
+        (&tampered, required()),
+        (&tampered, if_present()),
+        (&twice, if_present()),
+        (&signed, CardPolicy::IfPresent(stranger.clone())),
+    ] {
+        let error = discover(body, policy).await.unwrap_err();
+        assert!(matches!(error, ClientError::Untrusted(_)), "{error}");
+    }
+    assert!(matches!(
+        discover(&unsigned, required()).await,
+        Err(ClientError::Untrusted(CardProblem::Unsigned))
+    ));
+    // The extended card is no less to be verified.
+    for (body, good) in [(&signed, true), (&tampered, false)] {
+        let server = RawServer::play(vec![http_answer("200 OK", JSON, body)]);
+        let mut card = card(&server.url, "HTTP+JSON");
+        card.capabilities.extended_agent_card = Some(true);
+        let options = ClientOptions {
+            card_policy: required(),
+            ..options()
+        };
+        let client = Client::from_card(card, options).unwrap();
+        assert_eq!(client.extended().await.is_ok(), good);
+    }
+}

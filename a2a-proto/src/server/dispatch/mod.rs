@@ -57,9 +57,13 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 what: "an extended agent card".to_owned(),
             });
         }
-        self.agent
+        let card = self
+            .agent
             .extended_card(&caller)
-            .ok_or(A2aError::ExtendedAgentCardNotConfigured)
+            .ok_or(A2aError::ExtendedAgentCardNotConfigured)?;
+        let mut document = serde_json::to_value(&card).map_err(A2aError::internal)?;
+        self.options.sign(&mut document);
+        serde_json::from_value(document).map_err(A2aError::internal)
     }
 
     /// Runs `work` to its end even when the caller goes away, and gives its answer to a caller who stays.

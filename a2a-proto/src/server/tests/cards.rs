@@ -155,3 +155,63 @@ async fn extended_card_depends_on_the_caller_and_its_tenant() {
         (&json!("tester"), &json!(true))
     );
 }
+
+#[cfg(feature = "auth")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn card_sign_001_to_004_every_kind_of_verifier_finds_a_good_signature() {
+    use crate::auth::{CardAlgorithm, CardKey, CardKeys, CardSigner, Form, verify};
+
+    let keys =
+        [CardAlgorithm::EdDsa, CardAlgorithm::Es256].map(|it| CardKey::generate(it).unwrap());
+    let signer = Arc::new(CardSigner::new(keys.into()));
+    let jwks = signer.jwks();
+    let server = Running::with(|options, agent| {
+        shared_token(options);
+        options.card_signer = Some(signer);
+        agent.change_card(|card| {
+            card.capabilities.extended_agent_card = Some(true);
+            let mut old = card.supported_interfaces[0].clone();
+            old.protocol_version = "0.3".to_owned();
+            card.supported_interfaces.push(old);
+        });
+    })
+    .await;
+    let served = server.get("/.well-known/agent-card.json").await;
+    assert!(
+        served.json()["protocolVersion"].is_string(),
+        "members of 0.3 are there"
+    );
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let check = |body: &[u8], form: Form, kid: usize| {
+        let only = crate::auth::Jwks {
+            keys: vec![jwks.keys[kid].clone()],
+        };
+        verify(body, &CardKeys::new(only), &[form], now).unwrap()
+    };
+    for form in [Form::Standard, Form::Verbatim, Form::Reduced] {
+        for kid in [0, 1] {
+            check(&served.body, form, kid);
+        }
+    }
+    let version = [("a2a-version", "1.0")];
+    let pure = server
+        .send("GET", "/.well-known/agent-card.json", &version, b"")
+        .await;
+    assert!(pure.json().get("protocolVersion").is_none());
+    check(&pure.body, Form::Verbatim, 0);
+    check(&pure.body, Form::Standard, 1);
+    // Signed once for as long as it stays the same: the validators hold.
+    let again = server.get("/.well-known/agent-card.json").await;
+    assert_eq!(
+        (again.header("etag"), &again.body),
+        (served.header("etag"), &served.body)
+    );
+    let token = [("authorization", "Bearer s3cret")];
+    let extended = server.send("GET", "/extendedAgentCard", &token, b"").await;
+    assert_eq!(extended.json()["name"], "tester, extended");
+    check(&extended.body, Form::Standard, 0);
+    check(&extended.body, Form::Verbatim, 1);
+    server.agent.change_card(|card| card.version.push('x'));
+    let changed = server.get("/.well-known/agent-card.json").await;
+    check(&changed.body, Form::Standard, 1);
+}
