@@ -6,6 +6,7 @@ mod answer;
 mod args;
 mod artifacts;
 mod board;
+pub(crate) mod card;
 mod client;
 mod connect;
 mod follow;
@@ -85,6 +86,7 @@ async fn ask(cli: &Cli) -> Result<Exit, Failure> {
         Command::Artifacts(args) => artifacts::run(cli, args).await,
         Command::Workers(command) => workers::run(cli, command).await,
         Command::A2a(command) => a2a::run(cli, command).await,
+        Command::Card(command) => card::run(cli, command).await,
         Command::Token(args) => token::run(args).await,
         Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Ok),
     }

@@ -107,6 +107,9 @@ Examples:
     /// Talk to any A2A agent: a captain, a worker, somebody else's
     #[command(subcommand)]
     A2a(super::a2a::args::A2aCommand),
+    /// Sign agent cards, verify them, make keys for that
+    #[command(subcommand)]
+    Card(super::card::CardCommand),
     /// Print the token for calls to the captain, or to one worker
     #[command(after_help = "\
 Examples:

@@ -29,9 +29,9 @@ pub(super) fn judge(error: &ClientError) -> Verdict {
         ClientError::Lost { source, .. } => judge(source),
         ClientError::Agent(error) => judge_agent(error, text()),
         ClientError::TooLarge { .. } => Verdict::Over(Outcome::Failed { message: text() }),
-        ClientError::NoInterface { .. } | ClientError::BadUrl { .. } => {
-            Verdict::Over(Outcome::Refused { message: text() })
-        }
+        ClientError::NoInterface { .. }
+        | ClientError::BadUrl { .. }
+        | ClientError::Untrusted(_) => Verdict::Over(Outcome::Refused { message: text() }),
         // Defects or troubles of the captain itself.
         ClientError::Token(_)
         | ClientError::Request(_)
