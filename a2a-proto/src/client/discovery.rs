@@ -26,7 +26,7 @@ pub(super) enum Interface {
 }
 
 pub(super) async fn fetch(base: &Url, options: &ClientOptions) -> Result<AgentCard, ClientError> {
-    let body = fetch_card(&below(base, card::WELL_KNOWN)?, options).await?;
+    let body = fetch_card_bytes(&below(base, card::WELL_KNOWN)?, options).await?;
     accept(&body, options).await
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn accept(body: &[u8], options: &ClientOptions) -> Result<Agent
 ///
 /// # Errors
 /// [`ClientError::Agent`] when the server refuses; another one when it cannot be reached.
-pub async fn fetch_card(url: &Url, options: &ClientOptions) -> Result<Bytes, ClientError> {
+pub async fn fetch_card_bytes(url: &Url, options: &ClientOptions) -> Result<Bytes, ClientError> {
     fetch_json(url, options, "for its card").await
 }
 

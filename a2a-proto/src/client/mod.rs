@@ -24,7 +24,7 @@ use secrecy::ExposeSecret as _;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-pub use discovery::fetch_card;
+pub use discovery::fetch_card_bytes;
 pub use error::ClientError;
 #[cfg(feature = "server")]
 pub(crate) use http::http_client_resolving;

@@ -9,7 +9,7 @@ use a2a_proto::auth::{
     named_key_sets, parse_strict, verify,
 };
 use a2a_proto::card::WELL_KNOWN;
-use a2a_proto::client::{ClientError, ClientOptions, fetch_card};
+use a2a_proto::client::{ClientError, ClientOptions, fetch_card_bytes};
 use a2a_proto::clock::{Clock, SystemClock};
 use a2a_proto::types::{AgentCard, Validate as _, from_slice};
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
@@ -273,7 +273,7 @@ async fn fetch(url: Url, options: &ClientOptions) -> Result<Vec<u8>, Failure> {
     if !url.path().ends_with(".json") {
         address.set_path(&format!("{}{WELL_KNOWN}", url.path().trim_end_matches('/')));
     }
-    let body = fetch_card(&address, options).await.map_err(|error| {
+    let body = fetch_card_bytes(&address, options).await.map_err(|error| {
         let exit = match error {
             ClientError::Agent(_) | ClientError::TooLarge { .. } => Exit::BadInput,
             _ => Exit::Unavailable,
