@@ -40,6 +40,11 @@ bench: ## Measure whole processes, and streams against a bare handler
 	$(CARGO) run --release --locked --quiet --package e2e --bin subscribers
 	$(CARGO) bench --locked --package a2a-proto --bench stream
 
+.PHONY: bench-sdks
+bench-sdks: ## Measure our server beside the official SDKs' own
+	@tests/interop/setup.sh $(ONLY)
+	$(CARGO) bench --locked --package a2a-proto --bench sdks -- $(ONLY)
+
 # How long each target is fuzzed.
 SECONDS_EACH ?= 60
 

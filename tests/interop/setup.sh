@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the official A2A SDKs, pinned, from their ordinary registries, into .interop/ and builds the programs around them.
 #
-#   tests/interop/setup.sh [LANGUAGE…]      python js go rust; without one: all of them
+#   tests/interop/setup.sh [LANGUAGE…]      python js go rust java; without one: all of them
 #
 # Does nothing for a language whose lock files are the ones it was last set up with. Touches only .interop/ and
 # tests/interop/js/node_modules. A language whose toolchain is missing is an error that names it.
@@ -63,10 +63,19 @@ setup_rust() {
     done_with rust "$want"
 }
 
-[ $# -gt 0 ] || set -- python js go rust
+setup_java() {
+    want=$(stamp $here/java/pom.xml $here/java/src/main/java/interop/*.java)
+    ready java "$want" && return
+    need mvn Java "Maven and a JDK 17 or newer"
+    say "building the Java SDK's program"
+    mvn --quiet --batch-mode --file $here/java/pom.xml "-DbuildDirectory=$into/java" package >&2 || registry mvn Java
+    done_with java "$want"
+}
+
+[ $# -gt 0 ] || set -- python js go rust java
 for language in "$@"; do
     case $language in
-        python | js | go | rust) "setup_$language" ;;
-        *) say "unknown language $language: python, js, go or rust"; exit 2 ;;
+        python | js | go | rust | java) "setup_$language" ;;
+        *) say "unknown language $language: python, js, go, rust or java"; exit 2 ;;
     esac
 done

@@ -75,28 +75,36 @@ impl Process {
         })
     }
 
-    /// CPU time of all threads since the start, proc(5); it depends less on what else the machine does than rates do.
     pub(crate) fn cpu_seconds(&self) -> Result<f64> {
-        /// `sysconf(_SC_CLK_TCK)` is 100 on every Linux.
-        const TICKS: f64 = 100.0;
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        let (_, fields) = stat.rsplit_once(')').ok_or("no name")?;
-        let fields = fields.split_whitespace().skip(11).take(2);
-        let ticks: Vec<u32> = fields
-            .map(str::parse)
-            .collect::<std::result::Result<_, _>>()?;
-        Ok(ticks.into_iter().map(f64::from).sum::<f64>() / TICKS)
+        cpu_seconds(self.child.id())
     }
 
-    /// Resident memory, proc(5).
     pub(crate) fn rss_kib(&self) -> Result<u32> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .ok_or("no VmRSS")?;
-        Ok(line.trim().trim_end_matches(" kB").parse()?)
+        rss_kib(self.child.id())
     }
+}
+
+/// CPU time of all threads of a process since its start, proc(5); it depends less on what else the machine does than rates do.
+pub(crate) fn cpu_seconds(process: u32) -> Result<f64> {
+    /// `sysconf(_SC_CLK_TCK)` is 100 on every Linux.
+    const TICKS: f64 = 100.0;
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name")?;
+    let fields = fields.split_whitespace().skip(11).take(2);
+    let ticks: Vec<u32> = fields
+        .map(str::parse)
+        .collect::<std::result::Result<_, _>>()?;
+    Ok(ticks.into_iter().map(f64::from).sum::<f64>() / TICKS)
+}
+
+/// Resident memory of a process, proc(5).
+pub(crate) fn rss_kib(process: u32) -> Result<u32> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 impl Drop for Process {

@@ -9,7 +9,7 @@ export const ASK = 'input Which colour?';
 export const ANSWER = 'the answer is blue';
 export const HANG = 'hang';
 // One chunk of the directive that the benches use.
-export const BULK = 'x'.repeat(64);
+export const BULK = '0123456789abcdef'.repeat(4);
 export const UNKNOWN = '00000000-0000-7000-8000-000000000000';
 export const TOKEN = 'interop-token';
 
@@ -60,7 +60,7 @@ export function parseDirective(text) {
   const trimmed = text.trim();
   const space = trimmed.indexOf(' ');
   const word = space < 0 ? trimmed : trimmed.slice(0, space);
-  if (['spam', 'bulk', 'input', 'hang'].includes(word)) {
+  if (['spam', 'chunks', 'input', 'hang'].includes(word)) {
     return [word, space < 0 ? '' : trimmed.slice(space + 1)];
   }
   return ['echo', text];

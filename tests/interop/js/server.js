@@ -56,7 +56,7 @@ class Echo {
       case 'spam':
         chunks(Array.from({ length: Number(rest) }, (_, index) => `chunk ${index + 1}\n`));
         break;
-      case 'bulk':
+      case 'chunks':
         chunks(Array(Number(rest)).fill(BULK));
         break;
       default:

@@ -15,7 +15,7 @@ ASK = "input Which colour?"
 ANSWER = "the answer is blue"
 HANG = "hang"
 # One chunk of the directive that the benches use.
-BULK = "x" * 64
+BULK = "0123456789abcdef" * 4
 UNKNOWN = "00000000-0000-7000-8000-000000000000"
 TOKEN = "interop-token"
 
@@ -65,6 +65,6 @@ async def run_one(op, function):
 def parse_directive(text):
     """Splits what a test says into `(directive, rest)`; a text without a directive is an echo."""
     word, _, rest = text.strip().partition(" ")
-    if word in ("spam", "bulk", "input", "hang"):
+    if word in ("spam", "chunks", "input", "hang"):
         return word, rest
     return "echo", text

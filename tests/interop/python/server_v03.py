@@ -60,7 +60,7 @@ class Echo(AgentExecutor):
                 return
             case "spam":
                 await self.chunks(updater, [f"chunk {n}\n" for n in range(1, int(rest) + 1)])
-            case "bulk":
+            case "chunks":
                 await self.chunks(updater, [BULK] * int(rest))
             case _:
                 await self.chunks(updater, [rest])

@@ -27,7 +27,7 @@ const (
 var Stream = fmt.Sprintf("spam %d", Chunks)
 
 // Bulk is one chunk of the directive that the benches use.
-var Bulk = strings.Repeat("x", 64)
+var Bulk = strings.Repeat("0123456789abcdef", 4)
 
 // limit is for one operation. The slowest one starts a real agent process and stops it again.
 const limit = 30 * time.Second
@@ -82,7 +82,7 @@ func Run(operations []Operation) {
 func Directive(text string) (string, string) {
 	word, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
 	switch word {
-	case "spam", "bulk", "input", "hang":
+	case "spam", "chunks", "input", "hang":
 		return word, rest
 	default:
 		return "echo", text

@@ -55,7 +55,7 @@ func (echo) Execute(ctx context.Context, turn *a2asrv.ExecutorContext) iter.Seq2
 			return
 		case "spam":
 			say = func(number int) string { return fmt.Sprintf("chunk %d\n", number) }
-		case "bulk":
+		case "chunks":
 			say = func(int) string { return scenario.Bulk }
 		default:
 			count = 1

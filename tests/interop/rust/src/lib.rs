@@ -63,7 +63,7 @@ pub async fn run(op: &str, operation: BoxFuture<'_, Outcome>) {
 pub fn directive(text: &str) -> (&str, &str) {
     let (word, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
     match word {
-        "spam" | "bulk" | "input" | "hang" => (word, rest),
+        "spam" | "chunks" | "input" | "hang" => (word, rest),
         _ => ("echo", text),
     }
 }

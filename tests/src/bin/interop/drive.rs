@@ -331,14 +331,17 @@ impl Driver {
         }
         self.ends(&task.id, stream).await??;
         let mut stream = self.client.stream(request(PIECES, None, false));
-        let (seq, task) = first(&mut stream).await?;
-        let mut at = seq;
-        while let Some(event) = stream.next().await.transpose()? {
-            at = event.seq;
+        let (_, task) = first(&mut stream).await?;
+        let at = loop {
+            let Some(event) = stream.next().await.transpose()? else {
+                return Ok(Err(
+                    "the echo server cannot stop in the middle of its chunks",
+                ));
+            };
             if event_text(&event.event).contains("chunk 2") {
-                break;
+                break event.seq;
             }
-        }
+        };
         drop(stream);
         let mut stream = self.client.subscribe(task.id.clone(), at);
         let next = stream.next().await.transpose()?;

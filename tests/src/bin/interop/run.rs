@@ -142,6 +142,9 @@ impl Run {
 
     /// Our driver against the server of an SDK.
     async fn as_server(&mut self, sdk: &Sdk) -> Result<(), Failure> {
+        if sdk.server_speaks.is_empty() {
+            return Ok(());
+        }
         let log = self.logs.join(format!("{}-server.log", sdk.language));
         let server = Server::start(&sdk.server(&self.project), &log).await?;
         let log = self.logs.join("our-client.log");

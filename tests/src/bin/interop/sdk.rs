@@ -97,6 +97,20 @@ pub(crate) const SDKS: &[Sdk] = &[
         server_speaks: ONLY_1_0,
         note: "speaks 1.0 only",
     },
+    Sdk {
+        language: "java",
+        title: "Java `io.github.a2asdk` 0.3.3.Final",
+        client: &[
+            "java",
+            "-cp",
+            "{into}/java/interop.jar:{into}/java/lib/*",
+            "interop.Client",
+        ],
+        server: &[],
+        client_speaks: ONLY_0_3,
+        server_speaks: &[],
+        note: "speaks 0.3 only; it is the newest final release that the registry serves. Of 1.0 there is a pre-release (1.0.0.Alpha3) of a draft of the protocol, with another gRPC package and other push configurations. Its server is a library for Quarkus of which the registry serves only a part, so there is none here",
+    },
 ];
 
 impl Sdk {

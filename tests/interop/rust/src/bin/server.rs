@@ -109,13 +109,13 @@ impl AgentExecutor for Echo {
                     yield Ok(turn.status(TaskState::InputRequired, Some(rest)));
                     return;
                 }
-                "spam" | "bulk" => rest.parse().unwrap_or(0),
+                "spam" | "chunks" => rest.parse().unwrap_or(0),
                 _ => 1,
             };
             for number in 1..=count {
                 let text = match word {
                     "spam" => format!("chunk {number}\n"),
-                    "bulk" => "x".repeat(64),
+                    "chunks" => "0123456789abcdef".repeat(4),
                     _ => rest.to_owned(),
                 };
                 yield Ok(turn.chunk(text, number > 1, number == count));
