@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use a2a_proto::clock::{Clock, Ids, SystemClock, UuidV7};
 use a2a_proto::log::SqliteLog;
+use a2a_proto::push::{AllowList, Keyring, PushOptions, Pusher};
 use a2a_proto::server::{AnyCaller, Authenticator, BearerToken, Caller, Server, ServerOptions};
 use daemon::listen::Authentication;
 use daemon::serve::serve;
@@ -42,6 +43,8 @@ const PROVIDER_KEY_FILE: &str = "provider-key";
 const DATABASE_FILE: &str = "captain.sqlite";
 /// The log of the A2A tasks, in the state folder.
 const TASKS_FILE: &str = "tasks.sqlite";
+/// What push configurations are sealed with, in the state folder; made with the first of them.
+const PUSH_KEY_FILE: &str = "push.key";
 /// How long stopping a job may take before its client is told that it did not: longer than stopping every worker takes.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Connections beside the event streams: for calls.
@@ -142,6 +145,10 @@ pub async fn start(
         tracker: tasks.tracker().clone(),
         shutdown: stop.clone(),
     }));
+    let pusher = Pusher::new(PushOptions {
+        allow: AllowList::new(config.push_allow.iter().cloned()),
+        ..PushOptions::new(Keyring::at(dir.join(PUSH_KEY_FILE)))
+    })?;
     let server = Server::new(
         Arc::clone(&agent),
         task_log,
@@ -151,6 +158,7 @@ pub async fn start(
             max_body_bytes: config.limits.max_body_bytes.get(),
             max_streams: config.limits.max_streams.get(),
             cancel_timeout: CANCEL_TIMEOUT,
+            push: Some(pusher),
             ..ServerOptions::new(Arc::clone(&auth))
         },
     );
@@ -159,6 +167,7 @@ pub async fn start(
         .recover(left)
         .await
         .map_err(|error| StartError::Adopt(error.into()))?;
+    server.resume_push().await?;
 
     let api = router(ApiState {
         engine: engine.clone(),

@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use a2a_proto::push::Allowed;
 use clap::Args;
 use daemon::listen::Authentication;
 use daemon::state::{StateError, default_root};
@@ -37,6 +38,9 @@ pub struct Config {
     pub no_auth: bool,
     /// Folders a job's `repo` must lie in; empty allows every folder that the captain may read.
     pub repo_roots: Vec<PathBuf>,
+    /// Receivers of push notifications that are allowed though they are not on the public internet or speak plain http:
+    /// host names, `*.suffix`, addresses, networks, or `loopback`; empty allows `https` to public addresses only.
+    pub push_allow: Vec<Allowed>,
     /// What runs inside a worker.
     pub agent: AgentConfig,
     /// Bounds on what the captain takes on.
@@ -102,6 +106,7 @@ impl Default for Config {
             worker_bin: None,
             no_auth: false,
             repo_roots: Vec::new(),
+            push_allow: Vec::new(),
             agent: AgentConfig::default(),
             limits: LimitConfig::default(),
             retention: RetentionConfig::default(),
@@ -155,6 +160,15 @@ pub struct ConfigArgs {
         value_delimiter = ':'
     )]
     pub repo_roots: Vec<PathBuf>,
+    /// A receiver of push notifications that is allowed though it is not public or speaks plain http: a host name,
+    /// *.suffix, an address, a network or `loopback`; may be given several times
+    #[arg(
+        long = "push-allow",
+        value_name = "RECEIVER",
+        env = "CAPTAIN_PUSH_ALLOW",
+        value_delimiter = ','
+    )]
+    pub push_allow: Vec<Allowed>,
     /// How workers drive their agent: acp or scripted
     #[arg(long, value_name = "NAME", env = "CAPTAIN_DRIVER")]
     pub driver: Option<String>,
@@ -275,6 +289,9 @@ impl Config {
         self.no_auth |= args.no_auth;
         if !args.repo_roots.is_empty() {
             self.repo_roots.clone_from(&args.repo_roots);
+        }
+        if !args.push_allow.is_empty() {
+            self.push_allow.clone_from(&args.push_allow);
         }
         set_some(&mut self.agent.driver, args.driver.as_ref());
         set_some(&mut self.agent.agent_bin, args.agent_bin.as_ref());

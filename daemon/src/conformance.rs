@@ -12,7 +12,7 @@ use a2a_proto::card;
 use a2a_proto::clock::SystemClock;
 use a2a_proto::conformance::{Conformance, Profile};
 use a2a_proto::log::{LogError, SqliteLog};
-use a2a_proto::push::{AllowList, Allowed, Keyring, PushOptions, Pusher};
+use a2a_proto::push::{AllowList, Keyring, PushOptions, Pusher};
 use a2a_proto::server::{AnyCaller, Authenticator, Server, ServerOptions, UpdateError};
 use a2a_proto::types::{AgentCard, Part, TaskState};
 use clap::Args;
@@ -112,6 +112,7 @@ pub async fn serve(options: ConformanceOptions) -> Result<Exit, Failure> {
     fail_interrupted(&server)
         .await
         .map_err(|error| io(&error))?;
+    server.resume_push().await.map_err(|error| io(&error))?;
     let serving = serve_connections(
         listener,
         server.router(),
@@ -143,12 +144,9 @@ pub async fn serve(options: ConformanceOptions) -> Result<Exit, Failure> {
 
 /// Kits wait for deliveries on the machine that they run on.
 fn pusher(folder: &Path) -> Result<Pusher, Failure> {
-    let loopback = "loopback"
-        .parse::<Allowed>()
-        .map_err(|error| Failure::from_error(Exit::Internal, &error))?;
     let options = PushOptions {
-        allow: AllowList::new([loopback]),
-        ..PushOptions::new(Keyring::at(folder.join("push-keys")))
+        allow: AllowList::loopback(),
+        ..PushOptions::new(Keyring::at(folder.join("push.key")))
     };
     Pusher::new(options).map_err(|error| Failure::from_error(Exit::Internal, &error))
 }

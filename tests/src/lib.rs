@@ -18,9 +18,11 @@ pub mod programs;
 pub mod sse;
 pub mod tree;
 pub mod wait;
+pub mod webhook;
 pub mod worker;
 
 pub use captain::{Captain, CaptainBuilder};
 pub use model::Model;
 pub use process::{Finished, Running, run};
+pub use webhook::Webhook;
 pub use worker::{Worker, WorkerBuilder};

@@ -119,14 +119,7 @@ impl WorkerBuilder {
     pub fn command(&self) -> Command {
         let card = self.folder.path().join("card.json");
         fs::write(&card, self.card.to_string()).expect("the temporary folder is writable");
-        let mut command = command(&programs::worker(), self.folder.path());
-        command
-            .args(["serve", "--card"])
-            .arg(card)
-            .arg("--state-dir")
-            .arg(state(&self.folder))
-            .args(&self.args);
-        command
+        serve(&self.folder, &self.args)
     }
 
     /// Runs the worker, which must end by itself: for everything that must not start.
@@ -139,32 +132,28 @@ impl WorkerBuilder {
     /// # Panics
     /// When it is not ready in time.
     pub async fn start(self) -> Worker {
-        let mut process = Running::start(self.command(), "worker", self.folder.path());
-        let state = state(&self.folder);
-        until_true("the worker's endpoint file", SOON, || {
-            assert_eq!(
-                process.ended(),
-                None,
-                "the worker ended:\n{}",
-                process.log()
-            );
-            state.join("endpoint.json").exists()
-        })
-        .await;
-        let endpoint = Endpoint::read(&state)
-            .expect("the endpoint file is readable")
-            .expect("and there");
-        let api = Api::new(&endpoint.url, None);
+        let process = Running::start(self.command(), "worker", self.folder.path());
         let mut worker = Worker {
             process,
             folder: self.folder,
-            api,
+            args: self.args,
+            api: Api::new("", None),
         };
-        if !self.args.iter().any(|a| a == "--no-auth") {
-            worker.api = worker.api.with_token(Some(&worker.token(&[]).await));
-        }
+        worker.ready().await;
         worker
     }
+}
+
+/// The command that serves the card in the folder.
+fn serve(folder: &TempDir, args: &[String]) -> Command {
+    let mut command = command(&programs::worker(), folder.path());
+    command
+        .args(["serve", "--card"])
+        .arg(folder.path().join("card.json"))
+        .arg("--state-dir")
+        .arg(state(folder))
+        .args(args);
+    command
 }
 
 /// Where `worker list` would look for it, below a root of its own.
@@ -194,10 +183,42 @@ pub struct Worker {
     /// The supervisor process.
     pub process: Running,
     folder: TempDir,
+    args: Vec<String>,
     api: Api,
 }
 
 impl Worker {
+    /// Starts the worker again after its end, with everything as it was.
+    pub async fn restart(&mut self) {
+        // What the dead worker left would be taken for the new one's.
+        let _ = fs::remove_file(state(&self.folder).join("endpoint.json"));
+        let command = serve(&self.folder, &self.args);
+        self.process = Running::start(command, "worker", self.folder.path());
+        self.ready().await;
+    }
+
+    async fn ready(&mut self) {
+        let state = state(&self.folder);
+        let process = &mut self.process;
+        until_true("the worker's endpoint file", SOON, || {
+            assert_eq!(
+                process.ended(),
+                None,
+                "the worker ended:\n{}",
+                process.log()
+            );
+            state.join("endpoint.json").exists()
+        })
+        .await;
+        let endpoint = Endpoint::read(&state)
+            .expect("the endpoint file is readable")
+            .expect("and there");
+        self.api = Api::new(&endpoint.url, None);
+        if !self.args.iter().any(|a| a == "--no-auth") {
+            self.api = self.api.with_token(Some(&self.token(&[]).await));
+        }
+    }
+
     /// Its HTTP interface, with a token.
     #[must_use]
     pub fn api(&self) -> &Api {

@@ -99,7 +99,7 @@ fn card(identity: &Identity) -> AgentCard {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capabilities: AgentCapabilities {
             streaming: Some(true),
-            push_notifications: Some(false),
+push_notifications: Some(true),
             extensions: a2a_proto::activity::extensions(),
             ..AgentCapabilities::default()
         },

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use a2a_proto::clock::{Clock, Ids, UuidV7};
 use a2a_proto::log::{LogError, SqliteLog};
+use a2a_proto::push::{AllowList, Keyring, PushOptions, Pusher};
 use a2a_proto::server::{Authenticator, Server, ServerOptions, UpdateError, require_caller};
 use a2a_proto::types::{Part, TaskState};
 use axum::middleware;
@@ -56,6 +57,7 @@ pub(crate) struct Parts {
     pub(crate) log: Arc<SqliteLog>,
     pub(crate) url: String,
     pub(crate) warm: bool,
+    pub(crate) push_allow: AllowList,
 }
 
 /// Serves until a signal or the card's time to live ends it. `ready` is called when callers are served.
@@ -96,10 +98,16 @@ pub(crate) async fn serve(
         url: parts.url.clone(),
         authentication: parts.authentication == Authentication::Required,
     };
+    let pusher = Pusher::new(PushOptions {
+        allow: parts.push_allow.clone(),
+        ..PushOptions::new(Keyring::at(state.file("push.key")))
+    })
+    .map_err(|error| Failure::from_error(Exit::Internal, &error))?;
     let options = ServerOptions {
         clock: Arc::clone(&parts.clock),
         tracker: tracker.clone(),
         shutdown: lifecycle.soft().clone(),
+        push: Some(pusher),
         ..ServerOptions::new(Arc::clone(&parts.auth))
     };
     let server = Server::new(
@@ -108,6 +116,10 @@ pub(crate) async fn serve(
         options,
     );
     fail_interrupted(&server)
+        .await
+        .map_err(|error| Failure::from_error(Exit::Io, &error))?;
+    server
+        .resume_push()
         .await
         .map_err(|error| Failure::from_error(Exit::Io, &error))?;
     let downloads = download::router(workspace).layer(middleware::from_fn_with_state(

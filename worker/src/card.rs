@@ -13,6 +13,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use a2a_proto::push::Allowed;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -78,6 +79,11 @@ pub struct AgentIdCard {
     /// When the worker gives up on a turn.
     #[serde(default)]
     pub watchdog: Watchdog,
+    /// Receivers of push notifications that are allowed though they are not on the public internet or speak plain http:
+    /// host names, `*.suffix`, addresses, networks such as `10.1.0.0/16`, or `loopback`. Default: none; `https` to public
+    /// addresses is always allowed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub push_allow: Vec<String>,
 }
 
 /// Who serves the model, and so in which dialect the gateway speaks to it.
@@ -226,6 +232,14 @@ impl AgentIdCard {
             .extension()
             .is_some_and(|extension| extension.eq_ignore_ascii_case("toml"));
         parse::parse(&text, toml).map_err(|problems| CardProblems::of_file(path, problems))
+    }
+
+    /// The receivers of `push_allow`.
+    pub fn push_allow(&self) -> impl Iterator<Item = Allowed> {
+        // The card was read with the same parser.
+        self.push_allow
+            .iter()
+            .filter_map(|entry| entry.parse().ok())
     }
 
     /// The model that the agent is told to use.

@@ -5,6 +5,7 @@
 //! lock             held by the running worker
 //! key.pem          the key of a worker that has no captain
 //! tasks.db         the log of tasks and events
+//! push.key         what push configurations are sealed with, made with the first one
 //! sessions.json    the agent's own names of its sessions
 //! audit.jsonl      one line per request of the agent to the outside
 //! gateway.sock     the agent's way out

@@ -6,11 +6,13 @@ use std::net::IpAddr;
 use std::str::FromStr;
 
 use ipnet::IpNet;
+use serde::Deserialize;
 
 use super::address::{is_link_local, is_public};
 
 /// One entry.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Allowed(Kind);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +78,14 @@ impl FromStr for Allowed {
     }
 }
 
+impl TryFrom<String> for Allowed {
+    type Error = NotAllowed;
+
+    fn try_from(text: String) -> Result<Self, NotAllowed> {
+        text.parse()
+    }
+}
+
 impl fmt::Display for Allowed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -95,6 +105,11 @@ impl AllowList {
     /// These.
     pub fn new(entries: impl IntoIterator<Item = Allowed>) -> Self {
         Self(entries.into_iter().collect())
+    }
+
+    /// The machine itself, as tests and kits need it.
+    pub fn loopback() -> Self {
+        Self(vec![Allowed(Kind::Loopback)])
     }
 
     /// Whether the host of this name is listed, wherever it leads.

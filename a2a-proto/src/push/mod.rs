@@ -18,7 +18,7 @@ mod resolve;
 mod target;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::fmt;
 use std::num::NonZeroU32;

@@ -13,6 +13,7 @@ mod http;
 mod lists;
 mod load;
 mod operations;
+mod push;
 #[cfg(feature = "sqlite")]
 mod restart;
 mod simple;
@@ -270,14 +271,33 @@ fn rest(operation: &str, mut params: Value) -> (&'static str, String, Option<Val
         }
         "SubscribeToTask" => ("GET", format!("/tasks/{}:subscribe", id()), None),
         "GetExtendedAgentCard" => ("GET", "/extendedAgentCard".to_owned(), None),
-        "ListTaskPushNotificationConfigs" => (
-            "GET",
-            format!(
+        "CreateTaskPushNotificationConfig" => {
+            let path = format!(
                 "/tasks/{}/pushNotificationConfigs",
                 params["taskId"].as_str().unwrap()
-            ),
-            None,
-        ),
+            );
+            ("POST", path, Some(params))
+        }
+        "ListTaskPushNotificationConfigs" => {
+            let task = params.as_object_mut().unwrap().remove("taskId").unwrap();
+            let path = format!(
+                "/tasks/{}/pushNotificationConfigs{}",
+                task.as_str().unwrap(),
+                query(&params)
+            );
+            ("GET", path, None)
+        }
+        "GetTaskPushNotificationConfig" | "DeleteTaskPushNotificationConfig" => {
+            let id = id().replace(' ', "%20").replace('/', "%2F");
+            let task = params["taskId"].as_str().unwrap();
+            let path = format!("/tasks/{task}/pushNotificationConfigs/{id}");
+            let method = if operation.starts_with("Get") {
+                "GET"
+            } else {
+                "DELETE"
+            };
+            (method, path, None)
+        }
         other => panic!("no HTTP+JSON form of {other}"),
     }
 }

@@ -57,7 +57,7 @@ pub(super) fn card(identity: &Identity) -> AgentCard {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capabilities: AgentCapabilities {
             streaming: Some(true),
-            push_notifications: Some(false),
+            push_notifications: Some(true),
             extensions,
             ..AgentCapabilities::default()
         },

@@ -107,3 +107,31 @@ fn key_of_another_provider_is_left_alone() {
     let config = Config::load(&given).unwrap();
     assert!(config.provider_key.is_none());
 }
+
+#[test]
+fn receivers_of_push_notifications_are_read_from_file_and_flags() {
+    let (_dir, path) = file("push_allow = [\"loopback\", \"10.1.0.0/16\"]\n");
+    let config = Config::load(&args(&["--config", &path])).unwrap();
+    let entries = |config: &Config| {
+        config
+            .push_allow
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(entries(&config), ["loopback", "10.1.0.0/16"]);
+    let flags = [
+        "--config",
+        &path,
+        "--push-allow",
+        "hooks.example.com,*.corp.example",
+    ];
+    let config = Config::load(&args(&flags)).unwrap();
+    assert_eq!(entries(&config), ["hooks.example.com", "*.corp.example"]);
+    let (_dir, path) = file("push_allow = [\"http://example.com\"]\n");
+    let error = error_of(&["--config", &path]);
+    assert!(
+        error.contains("push_allow") && error.contains("no receiver"),
+        "{error}"
+    );
+}

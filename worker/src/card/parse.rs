@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use a2a_proto::push::Allowed;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -120,6 +121,9 @@ fn read_card(object: Map<String, Value>, problems: &mut Vec<Problem>) -> Option<
     let base_url = fields.optional("base_url", "write an http:// or https:// address");
     let agent = read_agent(&mut fields);
     let watchdog = read_watchdog(&mut fields);
+    let push_allow = fields
+        .optional("push_allow", "write a list of receivers")
+        .unwrap_or_default();
     fields.no_others();
 
     let card = AgentIdCard {
@@ -138,6 +142,7 @@ fn read_card(object: Map<String, Value>, problems: &mut Vec<Problem>) -> Option<
         base_url,
         agent,
         watchdog,
+        push_allow,
     };
     check_values(&card, problems);
     problems.is_empty().then_some(card)
@@ -271,6 +276,15 @@ fn check_values(card: &AgentIdCard, problems: &mut Vec<Problem>) {
                 &format!("allowed_hosts[{index}]"),
                 format!("{:?}: {error}", shorten(pattern)),
                 "write a host name such as \"example.com\", \"example.com:443\" or \"*.example.org\"",
+            );
+        }
+    }
+    for (index, entry) in card.push_allow.iter().enumerate() {
+        if entry.parse::<Allowed>().is_err() {
+            report(
+                &format!("push_allow[{index}]"),
+                format!("{:?} is no receiver", shorten(entry)),
+                "write a host name, \"*.example.org\", an address, a network such as \"10.1.0.0/16\", or \"loopback\"",
             );
         }
     }

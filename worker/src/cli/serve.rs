@@ -13,6 +13,7 @@ use std::time::Duration;
 use a2a_proto::auth::{Jwks, JwtVerifier};
 use a2a_proto::clock::{Clock, SystemClock};
 use a2a_proto::conformance::Profile;
+use a2a_proto::push::{AllowList, Allowed};
 use a2a_proto::server::{AnyCaller, Authenticator};
 use a2a_proto::types::AgentCard;
 use clap::{Args, ValueEnum};
@@ -81,6 +82,10 @@ pub(super) struct Serve {
     /// Where callers reach this worker, if not at the address it listens on
     #[arg(long, value_name = "URL")]
     public_url: Option<url::Url>,
+    /// A receiver of push notifications that is allowed though it is not public or speaks plain http: a host name,
+    /// *.suffix, an address, a network or `loopback`; may be given several times; added to the card's push_allow
+    #[arg(long, value_name = "RECEIVER", value_delimiter = ',')]
+    push_allow: Vec<Allowed>,
     /// Where programs are looked for
     #[arg(env = "PATH", long = "path", hide = true)]
     path: Option<OsString>,
@@ -104,6 +109,8 @@ impl Serve {
                 ..problems
             })
         })?;
+        let push_allow = card.push_allow().chain(self.push_allow.clone());
+        let push_allow: Vec<Allowed> = push_allow.collect();
         let address = self.address(card.a2a_port);
         let authentication = if self.no_auth {
             Authentication::Off
@@ -154,6 +161,7 @@ impl Serve {
                 log,
                 url: url.clone(),
                 warm: self.warm,
+                push_allow: AllowList::new(push_allow),
             };
             app::serve(parts, listener, || announce(&url)).await
         });

@@ -5,8 +5,9 @@
 //! operator's explicit word and allowed, but for link-local ones, where cloud machines keep their credentials.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
+use a2a_proto::push::is_link_local;
 use thiserror::Error;
 
 /// Ports that a pattern without one allows.
@@ -190,47 +191,6 @@ pub(super) fn judge(patterns: &[HostPattern], target: &Target) -> Verdict {
     } else {
         "host-not-allowed"
     })
-}
-
-/// True for addresses that belong to the public internet.
-pub(super) fn is_public(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => is_public_v4(v4),
-        IpAddr::V6(v6) => is_public_v6(v6),
-    }
-}
-
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    let [a, b, c, _] = address.octets();
-    !(address.is_private()
-        || address.is_loopback()
-        || address.is_link_local()
-        || address.is_multicast()
-        || address.is_broadcast()
-        || address.is_documentation()
-        || a == 0
-        // Shared address space of carriers (RFC 6598).
-        || (a == 100 && (64..128).contains(&b))
-        // Protocol assignments (RFC 6890), benchmarking (RFC 2544), reserved.
-        || (a == 192 && b == 0 && c == 0)
-        || (a == 198 && (b == 18 || b == 19))
-        || a >= 240)
-}
-
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let first = address.segments()[0];
-    // Only 2000::/3 is assigned to the internet, and there 6to4 and Teredo can carry any IPv4 address.
-    (first & 0xe000) == 0x2000
-        && first != 0x2002
-        && !(first == 0x2001 && address.segments()[1] <= 0x01ff)
-        && !(first == 0x2001 && address.segments()[1] == 0x0db8)
-}
-
-fn is_link_local(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => (v6.segments()[0] & 0xffc0) == 0xfe80,
-    }
 }
 
 fn split_port(text: &str) -> Result<(&str, Option<u16>), PatternError> {

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use a2a_proto::push::is_public;
 use http::{Request, Response, StatusCode, Uri, header};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -179,10 +180,7 @@ impl Proxy {
                         .map_err(|error| unreachable(target, &error.to_string()))?
                         .collect();
                 // One private address among public ones is already a sign of a name that is being played with.
-                if !resolved
-                    .iter()
-                    .all(|address| hosts::is_public(address.ip()))
-                {
+                if !resolved.iter().all(|address| is_public(address.ip())) {
                     return Err(Denial {
                         status: StatusCode::FORBIDDEN,
                         reason: "private-address",
