@@ -23,6 +23,8 @@ use crate::workspace::{WorkspaceError, Workspaces};
 
 /// How long to wait before a log that failed is tried again. A full disk is emptied by people.
 const RETRY: Duration = Duration::from_secs(1);
+/// The longest wait: what does not pass by itself is not worth a line of log every second.
+const LONGEST_RETRY: Duration = Duration::from_secs(60);
 /// Events of the task's log that are read at a time, from its end.
 const PAGE: u64 = 64;
 /// Tries to read a result before it is told by its addresses alone.
@@ -88,6 +90,7 @@ impl From<EngineError> for MirrorError {
 impl Mirror {
     /// Tells the job to its end, or until the captain stops.
     pub(super) async fn run(self) {
+        let mut wait = RETRY;
         while let Err(error) = self.follow().await {
             if matches!(error, MirrorError::Over) {
                 return;
@@ -98,9 +101,10 @@ impl Mirror {
                 "cannot tell a job to its task, trying again"
             );
             tokio::select! {
-                () = tokio::time::sleep(RETRY) => {}
+                () = tokio::time::sleep(wait) => {}
                 () = self.shutdown.cancelled() => return,
             }
+            wait = (wait * 2).min(LONGEST_RETRY);
         }
     }
 
