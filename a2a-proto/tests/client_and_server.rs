@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use a2a_proto::auth::{Claims, JwtVerifier, Signer};
 use a2a_proto::client::{
-    Client, ClientError, ClientOptions, EventStream, HttpOptions, StaticToken, StreamEvent,
-    http_client,
+    Client, ClientError, ClientOptions, EventStream, HttpOptions, SIMPLE_BINDING, StaticToken,
+    StreamEvent, http_client,
 };
 use a2a_proto::clock::{Clock, SystemClock};
 use a2a_proto::error::A2aError;
@@ -105,6 +105,7 @@ impl World {
             cut_after,
             Arc::clone(&connections),
         );
+        // A binding of an older version has it behind a blank.
         let (binding, version) = binding.split_once(' ').unwrap_or((binding, "1.0"));
         let interface = AgentInterface {
             url: url.to_string(),
@@ -215,7 +216,8 @@ async fn collect(stream: EventStream) -> Vec<StreamEvent> {
 }
 
 fn check_count(events: &[StreamEvent], count: usize) {
-    let seqs: Vec<_> = events.iter().map(|event| event.seq.unwrap()).collect();
+    // In the simple dialect an event can be told in two pieces, and the second has the number.
+    let seqs: Vec<_> = events.iter().filter_map(|event| event.seq).collect();
     let expected: Vec<_> = (seqs[0]..).take(seqs.len()).collect();
     assert_eq!(seqs, expected, "a gap or a repetition");
     let mut task = Task::default();
@@ -283,6 +285,93 @@ async fn grpc_streams_survive_cuts() {
 #[tokio::test]
 async fn grpc_streams_of_0_3_survive_cuts() {
     count_through_cuts(MemoryLog::new().unwrap(), "GRPC 0.3").await;
+}
+
+#[tokio::test]
+async fn streams_of_older_versions_survive_cuts() {
+    for binding in [
+        "JSONRPC 0.3",
+        "HTTP+JSON 0.3",
+        "JSONRPC 0.1",
+        SIMPLE_BINDING,
+    ] {
+        count_through_cuts(MemoryLog::new().unwrap(), binding).await;
+    }
+}
+
+#[tokio::test]
+async fn older_versions_are_spoken_behind_the_same_calls() {
+    for binding in [
+        "JSONRPC 0.3",
+        "HTTP+JSON 0.3",
+        "JSONRPC 0.1",
+        SIMPLE_BINDING,
+    ] {
+        let world = World::new(MemoryLog::new().unwrap(), binding, Arc::new(AnyCaller), 0).await;
+        let client = world.client(options()).await;
+        let SendMessageResponse::Task(counted) = client.send(&message("3")).await.unwrap() else {
+            panic!("a task")
+        };
+        assert_eq!(counted.status.state, TaskState::Completed, "{binding}");
+        assert_eq!(counted.artifacts[0].parts.len(), 3);
+        let got = client.get(&counted.id, None).await.unwrap();
+        assert_eq!(
+            (&got.id, &got.artifacts),
+            (&counted.id, &counted.artifacts),
+            "{binding}"
+        );
+        let error = client.get("nothing", None).await.unwrap_err();
+        assert_eq!(
+            error.agent_error().map(A2aError::code),
+            Some(-32001),
+            "{binding}: {error:?}"
+        );
+
+        let list = client.list(&ListTasksRequest::default()).await;
+        match binding {
+            "HTTP+JSON 0.3" => assert_eq!(list.unwrap().tasks[0].id, counted.id),
+            _ => assert!(matches!(
+                list.unwrap_err().agent_error(),
+                Some(A2aError::UnsupportedOperation { .. })
+            )),
+        }
+        if binding != SIMPLE_BINDING {
+            let mut stream = client.stream(message("wait"));
+            let mut waiting = Task::default();
+            while waiting.status.state != TaskState::Working {
+                let event = stream.next().await.unwrap().unwrap().event;
+                event.task_id().clone_into(&mut waiting.id);
+                waiting.apply(&event);
+            }
+            let id = waiting.id;
+            let mut second = client.subscribe(&id, None);
+            second.next().await.unwrap().unwrap();
+            assert_eq!(
+                client.cancel(&id).await.unwrap().status.state,
+                TaskState::Canceled
+            );
+            for stream in [stream, second] {
+                let last = collect(stream).await.pop().unwrap();
+                assert_eq!(last.event.state(), Some(TaskState::Canceled), "{binding}");
+            }
+            let error = client.cancel(&id).await.unwrap_err();
+            assert_eq!(
+                error.agent_error().map(A2aError::code),
+                Some(-32002),
+                "{binding}"
+            );
+            let error = client
+                .send(&SendMessageRequest::default())
+                .await
+                .unwrap_err();
+            assert_eq!(
+                error.agent_error().map(A2aError::code),
+                Some(-32602),
+                "{binding}"
+            );
+        }
+        world.stop().await;
+    }
 }
 
 #[tokio::test]

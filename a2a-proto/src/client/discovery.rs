@@ -4,9 +4,10 @@ use bytes::Bytes;
 use reqwest::header::ACCEPT;
 use url::Url;
 
-use super::{Binding, ClientError, ClientOptions, http, invalid};
+use super::older::Older;
+use super::{Binding, ClientError, ClientOptions, http, invalid, retry};
 use crate::error::A2aError;
-use crate::types::{self, AgentCard, AgentInterface};
+use crate::types::{AgentCard, AgentInterface};
 use crate::version::ProtocolVersion;
 use crate::{card, version};
 
@@ -23,20 +24,39 @@ pub(super) enum Interface {
     /// gRPC at this address.
     #[cfg(feature = "grpc")]
     Grpc(super::grpc::Address),
+    /// An older version.
+    Older(Older),
 }
 
+/// The card of the agent at `base`, in whatever version it is. Agents before 0.3 have it at another path.
 pub(super) async fn fetch(base: &Url, options: &ClientOptions) -> Result<AgentCard, ClientError> {
-    let body = fetch_card_bytes(&below(base, card::WELL_KNOWN)?, options).await?;
+    let tries = retry::retrying(&options.retry, || async {
+        match fetch_card_bytes(&below(base, card::WELL_KNOWN)?, options).await {
+            Err(ClientError::Agent(A2aError::MethodNotFound { method })) => {
+                let old = fetch_card_bytes(&below(base, card::WELL_KNOWN_OLD)?, options).await;
+                // If there is none either, the present path is the one to complain about.
+                old.map_err(|_| A2aError::MethodNotFound { method }.into())
+            }
+            card => card,
+        }
+    });
+    let limit = options.call_timeout;
+    let body = tokio::time::timeout(limit, tries)
+        .await
+        .unwrap_or(Err(ClientError::TimedOut {
+            what: "for its card",
+            limit,
+        }))?;
     accept(&body, options).await
 }
 
-/// The card in these bytes, if the options let it pass.
+/// The card in these bytes, in whatever version it is, if the options let it pass.
 pub(super) async fn accept(body: &[u8], options: &ClientOptions) -> Result<AgentCard, ClientError> {
     #[cfg(feature = "auth")]
     super::trust::check(body, options).await?;
     #[cfg(not(feature = "auth"))]
     let _ = options;
-    types::from_slice(body).map_err(|error| invalid(&format!("the agent card: {error}")))
+    card::read(body).map_err(|error| invalid(&format!("the agent card: {error}")))
 }
 
 /// The card at exactly this address, as it came: for whoever wants more of it than a client does.
@@ -93,17 +113,21 @@ pub(super) fn below(base: &Url, path: &str) -> Result<Url, ClientError> {
 
 pub(super) fn choose(card: &AgentCard, options: &ClientOptions) -> Result<Interface, ClientError> {
     let wanted = |binding: Binding| options.binding.is_none_or(|only| only == binding);
-    let spoken = card.supported_interfaces.iter().filter_map(|it| {
-        let version = ProtocolVersion::from_text(&it.protocol_version)?;
-        matches!(version, ProtocolVersion::V1_0 | ProtocolVersion::V0_3).then_some((it, version))
-    });
-    for (interface, version) in spoken {
+    for interface in &card.supported_interfaces {
+        if let Some(older) = Older::of(interface).filter(|(binding, _)| wanted(*binding)) {
+            return older.1.map(Interface::Older);
+        }
         let AgentInterface {
             url,
             protocol_binding,
             tenant,
-            ..
+            protocol_version,
         } = interface;
+        let Some(version @ (ProtocolVersion::V1_0 | ProtocolVersion::V0_3)) =
+            ProtocolVersion::from_text(protocol_version)
+        else {
+            continue;
+        };
         let current = version == ProtocolVersion::V1_0;
         let parse = || Url::parse(url).map_err(|_| ClientError::BadUrl { url: url.clone() });
         let tenant = tenant.clone();

@@ -116,10 +116,7 @@ impl ClientError {
             | Self::TimedOut { .. }
             | Self::Silent { .. }
             | Self::Cut => true,
-            Self::Agent(error) => matches!(
-                error,
-                A2aError::Overloaded { .. } | A2aError::Internal { .. }
-            ),
+            Self::Agent(error) => is_transient(error),
             Self::Lost { .. }
             | Self::TooLarge { .. }
             | Self::Token(_)
@@ -132,4 +129,12 @@ impl ClientError {
             Self::Untrusted(_) => false,
         }
     }
+}
+
+/// Whether an agent that answered with `error` may answer otherwise a little later.
+pub(super) fn is_transient(error: &A2aError) -> bool {
+    matches!(
+        error,
+        A2aError::Overloaded { .. } | A2aError::Internal { .. }
+    )
 }

@@ -1,5 +1,5 @@
-//! The A2A client: finds an agent by its card, picks a binding that both speak, calls it, and follows its streams
-//! through cut connections. One [`Client`] per agent; it is cheap to clone and safe to share. What the events mean is
+//! The A2A client: finds an agent by its card, picks a version and a binding that both speak, calls it, and follows its
+//! streams through cut connections. One [`Client`] per agent; it is cheap to clone and safe to share. What the events mean is
 //! the caller's business.
 
 mod discovery;
@@ -7,11 +7,14 @@ mod error;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod http;
+mod older;
 mod operation;
+mod retry;
 mod stream;
 mod token;
 #[cfg(feature = "auth")]
 mod trust;
+mod unnumbered;
 
 #[cfg(test)]
 mod tests;
@@ -29,6 +32,8 @@ pub use error::ClientError;
 #[cfg(feature = "server")]
 pub(crate) use http::http_client_resolving;
 pub use http::{HttpOptions, http_client};
+pub use older::SIMPLE_BINDING;
+pub use retry::RetryOptions;
 pub use stream::{EventStream, ResumeOptions, StreamEvent};
 pub use token::{StaticToken, TokenError, TokenSource};
 #[cfg(feature = "auth")]
@@ -60,6 +65,8 @@ pub struct ClientOptions {
     pub max_answer_bytes: usize,
     /// How streams go on after a cut.
     pub resume: ResumeOptions,
+    /// How calls are tried again that change nothing: get, list, the cards.
+    pub retry: RetryOptions,
     /// The one binding to use; `None` takes the first of the card that we speak, which is what the agent prefers.
     pub binding: Option<Binding>,
     /// Whether the signatures of cards are verified; they are not, unless somebody says with which keys.
@@ -92,6 +99,7 @@ impl ClientOptions {
             binding: None,
             #[cfg(feature = "auth")]
             card_policy: CardPolicy::default(),
+            retry: RetryOptions::default(),
         }
     }
 
@@ -173,11 +181,8 @@ impl Client {
             .into());
         }
         let request = GetExtendedAgentCardRequest::default();
-        let limit = Some(self.inner.options.call_timeout);
-        let document: serde_json::Value = self
-            .inner
-            .call(&Operation::ExtendedCard(&request), limit)
-            .await?;
+        let operation = Operation::ExtendedCard(&request);
+        let document: serde_json::Value = self.inner.ask(&operation).await?;
         // What is verified is what is used: the one reading of the answer, written again.
         let bytes = serde_json::to_vec(&document)?;
         let card = discovery::accept(&bytes, &self.inner.options).await?;
@@ -219,12 +224,7 @@ impl Client {
             history_length,
             ..GetTaskRequest::default()
         };
-        self.inner
-            .call(
-                &Operation::Get(&request),
-                Some(self.inner.options.call_timeout),
-            )
-            .await
+        self.inner.ask(&Operation::Get(&request)).await
     }
 
     /// One page of the tasks that match.
@@ -232,12 +232,7 @@ impl Client {
     /// # Errors
     /// [`ClientError::Agent`] when the agent refuses; another one when it cannot be reached.
     pub async fn list(&self, request: &ListTasksRequest) -> Result<ListTasksResponse, ClientError> {
-        self.inner
-            .call(
-                &Operation::List(request),
-                Some(self.inner.options.call_timeout),
-            )
-            .await
+        self.inner.ask(&Operation::List(request)).await
     }
 
     /// Cancels the task `id` and waits until it is dead.
@@ -290,6 +285,21 @@ enum Answer {
 }
 
 impl Inner {
+    /// Calls something that changes nothing, and so may be tried again; all tries together have the time of one call.
+    async fn ask<T: DeserializeOwned + 'static>(
+        &self,
+        operation: &Operation<'_>,
+    ) -> Result<T, ClientError> {
+        let limit = self.options.call_timeout;
+        let tries = retry::retrying(&self.options.retry, || self.call(operation, None));
+        tokio::time::timeout(limit, tries)
+            .await
+            .unwrap_or(Err(ClientError::TimedOut {
+                what: operation.method(),
+                limit,
+            }))
+    }
+
     /// Calls and reads the one answer.
     async fn call<T: DeserializeOwned + 'static>(
         &self,
@@ -303,7 +313,10 @@ impl Inner {
         let call = async {
             match self.request(operation, None).await? {
                 Answer::Stream(_) => Err(invalid("a stream where one answer was expected")),
-                Answer::Whole(status, headers, body) => Ok(self.read(status, &headers, &body)?),
+                Answer::Whole(status, headers, body) => Ok(match &self.interface {
+                    Interface::Older(older) => older.answer(operation, status, &headers, &body)?,
+                    _ => self.read(status, &headers, &body)?,
+                }),
             }
         };
         match limit {
@@ -337,7 +350,7 @@ impl Inner {
         // An error before the first event is an ordinary answer.
         match self.read::<serde_json::Value>(status, &headers, &body) {
             Err(error) => Err(error.into()),
-            Ok(_) => Err(invalid("one answer where a stream was expected")),
+            Ok(_) => Err(not_a_stream().into()),
         }
     }
 
@@ -347,7 +360,7 @@ impl Inner {
         headers: &reqwest::header::HeaderMap,
         body: &[u8],
     ) -> Result<T, A2aError> {
-        match self.interface {
+        match &self.interface {
             Interface::JsonRpc { .. } if status.is_success() => jsonrpc::read_response(body),
             Interface::HttpJson { .. } if status.is_success() => {
                 types::from_slice(body).map_err(|error| A2aError::InvalidAgentResponse {
@@ -357,6 +370,9 @@ impl Inner {
             Interface::HttpJson { .. } => Err(A2aError::from_http(status, headers, body)),
             #[cfg(feature = "grpc")]
             Interface::Grpc(_) => Err(grpc::not_http()),
+            Interface::Older(older) => Err(older
+                .refusal(status, headers, body)
+                .unwrap_or_else(not_a_stream)),
             // Errors of the protocol come with status 200; yet some servers send them with another one.
             Interface::JsonRpc { .. } => match jsonrpc::read_response::<serde_json::Value>(body) {
                 Err(error)
@@ -393,6 +409,11 @@ impl Inner {
             {
                 self.request_once(operation, after, true).await
             }
+            (Answer::Whole(status, _, body), Operation::Subscribe(_), Interface::Older(older))
+                if older.may_be_the_verb(*status, body) =>
+            {
+                self.request_once(operation, after, true).await
+            }
             _ => Ok(answer),
         }
     }
@@ -401,41 +422,33 @@ impl Inner {
         &self,
         operation: &Operation<'_>,
         after: Option<u64>,
-        subscribe_by_get: bool,
+        other_verb: bool,
     ) -> Result<Answer, ClientError> {
         let http = &self.options.http;
         let mut request = match &self.interface {
-            Interface::JsonRpc { url, tenant } => http
-                .post(url.clone())
-                .header(CONTENT_TYPE, "application/json")
-                .body(operation.json_rpc(tenant)?),
+            Interface::JsonRpc { url, tenant } => {
+                let request = http
+                    .post(url.clone())
+                    .header(CONTENT_TYPE, "application/json")
+                    .body(operation.json_rpc(tenant)?);
+                self.of_current(request, operation, "application/json")
+            }
             #[cfg(feature = "grpc")]
             Interface::Grpc(_) => return Err(grpc::not_http().into()),
             Interface::HttpJson { base, tenant } => {
-                let (method, url, body) = operation.http(base, tenant, subscribe_by_get)?;
-                let request = http.request(method, url);
-                match body {
-                    Some(body) => request
+                let (method, url, body) = operation.http(base, tenant, other_verb)?;
+                let mut request = http.request(method, url);
+                if let Some(body) = body {
+                    request = request
                         .header(CONTENT_TYPE, "application/a2a+json")
-                        .body(body),
-                    None => request,
+                        .body(body);
                 }
+                self.of_current(request, operation, "application/a2a+json, application/json")
+            }
+            Interface::Older(older) => {
+                older.request(http, operation, &self.options.extensions, other_verb)?
             }
         };
-        let accept = match (operation.streams(), &self.interface) {
-            (true, _) => "text/event-stream, application/a2a+json, application/json",
-            (false, Interface::JsonRpc { .. }) => "application/json",
-            (false, _) => "application/a2a+json, application/json",
-        };
-        request = request
-            .header(ACCEPT, accept)
-            .header(version::VERSION_HEADER, version::CURRENT);
-        if !self.options.extensions.is_empty() {
-            request = request.header(
-                version::EXTENSIONS_HEADER,
-                self.options.extensions.join(", "),
-            );
-        }
         if let Some(after) = after {
             request = request.header(sse::LAST_EVENT_ID, after);
         }
@@ -458,6 +471,35 @@ impl Inner {
         let (status, headers) = (response.status(), response.headers().clone());
         let body = http::read_body(response, self.options.max_answer_bytes).await?;
         Ok(Answer::Whole(status, headers, body))
+    }
+}
+
+impl Inner {
+    /// A request of 1.0 with what all of them carry.
+    fn of_current(
+        &self,
+        request: reqwest::RequestBuilder,
+        operation: &Operation<'_>,
+        accept: &'static str,
+    ) -> reqwest::RequestBuilder {
+        let accept = match operation.streams() {
+            true => "text/event-stream, application/a2a+json, application/json",
+            false => accept,
+        };
+        let request = request
+            .header(ACCEPT, accept)
+            .header(version::VERSION_HEADER, version::CURRENT);
+        if self.options.extensions.is_empty() {
+            return request;
+        }
+        let extensions = self.options.extensions.join(", ");
+        request.header(version::EXTENSIONS_HEADER, extensions)
+    }
+}
+
+fn not_a_stream() -> A2aError {
+    A2aError::InvalidAgentResponse {
+        detail: "one answer where a stream was expected".to_owned(),
     }
 }
 

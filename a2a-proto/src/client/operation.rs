@@ -133,7 +133,10 @@ fn json(request: &impl Serialize) -> Result<Bytes, serde_json::Error> {
 }
 
 /// The fields of a request as query parameters; all fields of the requests that need this are scalars.
-fn append_query(url: &mut Url, request: &impl Serialize) -> Result<(), serde_json::Error> {
+pub(super) fn append_query(
+    url: &mut Url,
+    request: &impl Serialize,
+) -> Result<(), serde_json::Error> {
     if let Value::Object(fields) = serde_json::to_value(request)?
         && !fields.is_empty()
     {
@@ -150,7 +153,7 @@ fn append_query(url: &mut Url, request: &impl Serialize) -> Result<(), serde_jso
 
 /// A path segment with everything but unreserved characters percent-encoded (RFC 3986 §2.3): a `:` in a task id must
 /// not look like a verb.
-fn segment(text: &str) -> String {
+pub(super) fn segment(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {
         match byte {

@@ -11,13 +11,17 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder as _, ExponentialBuilder};
 use futures_util::Stream;
 
+use super::error::is_transient;
+use super::older::SoFar;
 use super::operation::Operation;
+use super::unnumbered::Unnumbered;
 use super::{ClientError, Inner, Interface, Opened, invalid};
 use crate::error::A2aError;
 use crate::jsonrpc;
 use crate::sse::{Decoder, Event};
 use crate::types::{
-    self, GetTaskRequest, SendMessageRequest, StreamResponse, SubscribeToTaskRequest, TaskState,
+    self, GetTaskRequest, SendMessageRequest, StreamResponse, SubscribeToTaskRequest, Task,
+    TaskState,
 };
 
 /// How a stream goes on after a cut. The budget is for one cut: every new event makes it whole again, and so does a
@@ -136,6 +140,8 @@ struct Follower {
     connection: Option<Connection>,
     /// Empty until the first event tells it.
     task_id: String,
+    /// The conversation, if the message named it.
+    context_id: String,
     /// The number of the last event that was passed on.
     last: Option<u64>,
     last_state: TaskState,
@@ -147,6 +153,8 @@ struct Follower {
     begun: bool,
     /// Cleared for an agent whose numbers are not consecutive.
     consecutive: bool,
+    /// For agents of older versions without numbers.
+    unnumbered: Unnumbered,
 }
 
 impl Follower {
@@ -155,12 +163,14 @@ impl Follower {
             inner,
             connection: None,
             task_id: String::new(),
+            context_id: String::new(),
             last: None,
             last_state: TaskState::Unspecified,
             waits: None,
             gap_asked: false,
             begun: false,
             consecutive: true,
+            unnumbered: Unnumbered::default(),
         }
     }
 
@@ -171,6 +181,7 @@ impl Follower {
     ) -> Result<Option<StreamEvent>, ClientError> {
         let mut broken = match message.take() {
             Some(request) => {
+                self.context_id.clone_from(&request.message.context_id);
                 self.send(&request).await?;
                 None
             }
@@ -181,12 +192,17 @@ impl Follower {
             let error = match (broken.take(), self.last_state.is_interrupted()) {
                 (Some(error), _) => error,
                 (None, waiting) => match self.read().await {
-                    Ok(Some(event)) => match self.admit(event) {
-                        Some(event) => return Ok(Some(event)),
-                        None => continue,
+                    Ok(Some(event)) => match self.catch_up(event).await {
+                        Ok(Some(event)) => return Ok(Some(event)),
+                        Ok(None) => continue,
+                        Err(error) => error,
                     },
                     Ok(None) => {
                         self.disconnect();
+                        // Agents of older versions say that the stream is over.
+                        if waiting && self.inner.is_older() {
+                            return Ok(None);
+                        }
                         // Some agents close the stream of a task that waits for us (A2A §11.7). One that numbers its
                         // events, and so may have been cut, is asked once more.
                         if waiting && (self.last.is_none() || self.waits.is_some()) {
@@ -241,6 +257,9 @@ impl Follower {
 
     /// The next event of the present connection; `None` at its end.
     async fn read(&mut self) -> Result<Option<StreamEvent>, ClientError> {
+        if let Some(event) = self.unnumbered.take_held() {
+            return Ok(Some(event));
+        }
         let limit = self.inner.options.resume.idle_timeout;
         loop {
             let Some(connection) = &mut self.connection else {
@@ -255,7 +274,11 @@ impl Follower {
             if let Some(event) = event.map_err(|_| ClientError::TooLarge {
                 limit: self.inner.options.max_answer_bytes,
             })? {
-                return self.inner.read_event(&event).map(Some);
+                let so_far = SoFar {
+                    context_id: &self.context_id,
+                    state: self.last_state,
+                };
+                return self.inner.read_event(&event, so_far).map(Some);
             }
             match tokio::time::timeout(limit, response.chunk()).await {
                 Ok(Ok(Some(bytes))) => decoder.feed(&bytes),
@@ -286,8 +309,14 @@ impl Follower {
                 self.consecutive = false;
             }
         }
+        if event.seq.is_none() && self.unnumbered.has_seen(&event.event) {
+            return None;
+        }
         self.gap_asked = false;
-        self.waits = None;
+        // What is asked for after a cut is no sign that the connection is a better one.
+        if !matches!(event.event, StreamResponse::Task(_)) || event.seq.is_some() {
+            self.waits = None;
+        }
         self.begun = true;
         self.last = event.seq.or(self.last);
         if self.task_id.is_empty() {
@@ -346,25 +375,45 @@ impl Follower {
         {
             Ok(response) => {
                 self.connect(response);
+                self.unnumbered
+                    .connected(self.inner.is_older() && self.last.is_none());
                 Ok(None)
             }
             // An agent without replay refuses to stream a task that has ended: then the task itself tells.
-            Err(ClientError::Agent(A2aError::UnsupportedOperation { what })) if self.begun => {
-                let refused = A2aError::UnsupportedOperation { what };
+            Err(ClientError::Agent(refused))
+                if self.begun
+                    && (matches!(refused, A2aError::UnsupportedOperation { .. })
+                        || self.inner.is_older() && !is_transient(&refused)) =>
+            {
                 self.ended().await?.map(Some).ok_or(refused.into())
             }
             Err(error) => Err(error),
         }
     }
 
-    /// The task as the last event, if it has ended.
-    async fn ended(&self) -> Result<Option<StreamEvent>, ClientError> {
+    /// Passes on what is new: the event, or before it the task as it is, if the agent neither numbers its events nor
+    /// began the stream with the task.
+    async fn catch_up(&mut self, event: StreamEvent) -> Result<Option<StreamEvent>, ClientError> {
+        if !self.unnumbered.is_in_doubt(&event) {
+            return Ok(self.admit(event));
+        }
+        let task = self.task().await?;
+        self.unnumbered.hold(event, &task);
+        let event = StreamResponse::Task(task);
+        Ok(self.admit(StreamEvent { seq: None, event }))
+    }
+
+    async fn task(&self) -> Result<Task, ClientError> {
         let request = GetTaskRequest {
             id: self.task_id.clone(),
             ..GetTaskRequest::default()
         };
-        let limit = Some(self.inner.options.call_timeout);
-        let task: types::Task = self.inner.call(&Operation::Get(&request), limit).await?;
+        self.inner.ask(&Operation::Get(&request)).await
+    }
+
+    /// The task as the last event, if it has ended.
+    async fn ended(&self) -> Result<Option<StreamEvent>, ClientError> {
+        let task = self.task().await?;
         let ended = task.status.state.is_terminal();
         Ok(ended.then_some(StreamEvent {
             seq: None,
@@ -385,11 +434,16 @@ impl Follower {
 }
 
 impl Inner {
+    fn is_older(&self) -> bool {
+        matches!(self.interface, Interface::Older(_))
+    }
+
     /// Reads one frame.
-    fn read_event(&self, frame: &Event) -> Result<StreamEvent, ClientError> {
+    fn read_event(&self, frame: &Event, so_far: SoFar<'_>) -> Result<StreamEvent, ClientError> {
         let seq = frame.id.as_deref().and_then(|id| id.parse().ok());
         let event = match &self.interface {
             Interface::JsonRpc { .. } => jsonrpc::read_response(&frame.data)?,
+            Interface::Older(older) => older.event(frame, so_far)?,
             Interface::HttpJson { .. } if frame.event == "error" => {
                 let (status, headers) = (
                     reqwest::StatusCode::INTERNAL_SERVER_ERROR,

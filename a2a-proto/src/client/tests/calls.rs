@@ -9,7 +9,7 @@ use serde_json::json;
 use super::*;
 use crate::types::{Message, Part, TaskState};
 
-const JSON: &str = "content-type: application/json\r\n";
+pub(super) const JSON: &str = "content-type: application/json\r\n";
 
 #[derive(Debug, Default)]
 struct Counting(AtomicU32);
@@ -29,11 +29,11 @@ async fn discovery_takes_the_first_interface_that_we_speak() {
     let mut card = card(&server_url, "urn:custom");
     let mut interface = card.supported_interfaces[0].clone();
     interface.protocol_binding = "JSONRPC".into();
-    interface.protocol_version = "0.3".into();
+    interface.protocol_version = "0.4".into();
     card.supported_interfaces.push(interface.clone());
     assert!(matches!(
         discovery::choose(&card, &options()),
-        Err(ClientError::NoInterface { offered }) if offered == "urn:custom 1.0, JSONRPC 0.3"
+        Err(ClientError::NoInterface { offered }) if offered == "urn:custom 1.0, JSONRPC 0.4"
     ));
     interface.protocol_binding = "HTTP+JSON".into();
     interface.protocol_version = "1.0.1".into();

@@ -2,6 +2,7 @@
 //! and hangs up, so that every cut is at an exact byte.
 
 mod calls;
+mod older;
 mod streams;
 
 use std::io::{Read as _, Write as _};
@@ -132,6 +133,8 @@ pub(super) fn options() -> ClientOptions {
         max_attempts: 3,
         idle_timeout: Duration::from_millis(200),
     };
+    // Tests of single answers count the connections.
+    options.retry.max_retries = 0;
     options
 }
 

@@ -109,6 +109,22 @@ pub(in crate::dialect) fn message_in(
     }
 }
 
+impl Message {
+    /// The message of 1.0, without ids.
+    ///
+    /// # Errors
+    /// [`A2aError::InvalidParams`] with everything that is wrong.
+    pub fn into_message(self) -> Result<types::Message, A2aError> {
+        let mut found = Vec::new();
+        let message = message_in(self, &Path::ROOT, &mut found);
+        if found.is_empty() {
+            Ok(message)
+        } else {
+            Err(A2aError::InvalidParams { violations: found })
+        }
+    }
+}
+
 fn parts_in(
     parts: Vec<Part>,
     path: &Path<'_>,
