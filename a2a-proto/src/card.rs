@@ -3,6 +3,8 @@
 //! another version are added only when the card declares an interface of it: a card must not promise what nobody
 //! serves. Also the way back: [`read`] takes a card of any version.
 
+mod extended;
+
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
@@ -12,6 +14,7 @@ use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
+pub use self::extended::ExtendedCard;
 use crate::dialect::v03;
 use crate::error::A2aError;
 use crate::types::{self, AgentCard, AgentInterface, SecurityScheme};

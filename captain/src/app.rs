@@ -78,6 +78,11 @@ pub async fn start(
     tasks: &Tasks,
     stop: &CancellationToken,
 ) -> Result<Captain, StartError> {
+    // Files that are wrong stop the start before anything runs.
+    let a2a = {
+        let (args, authentication) = (config.a2a.clone(), config.authentication());
+        tokio::task::spawn_blocking(move || args.settle(authentication)).await??
+    };
     let address = listener.local_addr().map_err(StartError::Address)?;
     let url = url_of(address);
     let files = {
@@ -135,6 +140,7 @@ pub async fn start(
     let identity = Identity {
         url: url.clone(),
         authentication: config.authentication() == Authentication::Required,
+        extended: a2a.extended.clone(),
     };
     let agent = Arc::new(CaptainAgent::new(AgentOptions {
         identity,
@@ -152,7 +158,7 @@ pub async fn start(
     let server = Server::new(
         Arc::clone(&agent),
         task_log,
-        ServerOptions {
+        a2a.apply(ServerOptions {
             tracker: tasks.tracker().clone(),
             shutdown: stop.clone(),
             max_body_bytes: config.limits.max_body_bytes.get(),
@@ -160,7 +166,7 @@ pub async fn start(
             cancel_timeout: CANCEL_TIMEOUT,
             push: Some(pusher),
             ..ServerOptions::new(Arc::clone(&auth))
-        },
+        }),
     );
     let left = server.recover().await?;
     agent

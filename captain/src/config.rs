@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use a2a_proto::push::Allowed;
 use clap::Args;
+use daemon::a2a::A2aArgs;
 use daemon::listen::Authentication;
 use daemon::state::{StateError, default_root};
 use secrecy::SecretString;
@@ -43,6 +44,8 @@ pub struct Config {
     pub push_allow: Vec<Allowed>,
     /// What runs inside a worker.
     pub agent: AgentConfig,
+    /// How the captain serves A2A.
+    pub a2a: A2aArgs,
     /// Bounds on what the captain takes on.
     pub limits: LimitConfig,
     /// What is kept after a job's end.
@@ -108,6 +111,7 @@ impl Default for Config {
             repo_roots: Vec::new(),
             push_allow: Vec::new(),
             agent: AgentConfig::default(),
+            a2a: A2aArgs::default(),
             limits: LimitConfig::default(),
             retention: RetentionConfig::default(),
             provider_key: None,
@@ -196,6 +200,9 @@ pub struct ConfigArgs {
     /// Keep the workers' folders after a job's end
     #[arg(long, env = "CAPTAIN_KEEP_WORKERS")]
     pub keep_workers: bool,
+    /// How the captain serves A2A.
+    #[command(flatten)]
+    pub a2a: A2aArgs,
     /// Read from the environment only; here so that one place reads the environment.
     #[arg(long, hide = true, hide_env_values = true, env = "ANTHROPIC_API_KEY", value_parser = secret)]
     anthropic_api_key: Option<SecretString>,
@@ -301,6 +308,7 @@ impl Config {
         set_some(&mut self.agent.api_key_file, args.api_key_file.as_ref());
         set(&mut self.limits.max_workers, args.max_workers.as_ref());
         set(&mut self.limits.parallel, args.max_parallel.as_ref());
+        self.a2a.overlay(&args.a2a);
         self.retention.keep_workers |= args.keep_workers;
         self.take_environment_key(args);
     }

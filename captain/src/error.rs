@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use a2a_proto::client::ClientError;
 use a2a_proto::log::LogError;
+use daemon::a2a::A2aChoiceError;
 use daemon::exit::Exit;
 use daemon::listen::ListenError;
 use daemon::state::StateError;
@@ -20,6 +21,9 @@ pub enum StartError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// A choice about A2A cannot be made.
+    #[error(transparent)]
+    A2a(#[from] A2aChoiceError),
     /// The address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -87,6 +91,7 @@ impl StartError {
                 Exit::BadInput
             }
             Self::Listen(_) | Self::InUse { .. } | Self::NoWorker { .. } => Exit::Unavailable,
+            Self::A2a(error) => error.exit(),
             Self::Identity(_) => Exit::NotPermitted,
             Self::State(_) | Self::Lock { .. } | Self::Store(_) | Self::Tasks(_) => Exit::Io,
             Self::Keys(_)

@@ -2,6 +2,7 @@
 //! tasks, the two-phase stop, state files, the rule for listen addresses. Nothing here knows what a job or an agent
 //! is; each binary wires these parts in its own `app`.
 
+pub mod a2a;
 pub mod cli;
 pub mod conformance;
 pub mod exit;

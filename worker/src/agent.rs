@@ -5,8 +5,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use a2a_proto::card::ExtendedCard;
 use a2a_proto::error::A2aError;
-use a2a_proto::server::{Acceptance, Agent, AgentError, CancelTarget, Incoming, Turn, Updates};
+use a2a_proto::server::{
+    Acceptance, Agent, AgentError, Caller, CancelTarget, Incoming, Turn, Updates,
+};
 use a2a_proto::types::{
     AgentCapabilities, AgentCard, AgentSkill, HTTPAuthSecurityScheme, PartContent,
     SecurityRequirement, SecurityScheme, StringList,
@@ -29,6 +32,8 @@ pub(crate) struct Identity {
     pub(crate) url: String,
     /// Whether calls carry a token.
     pub(crate) authentication: bool,
+    /// What only known callers see of the card.
+    pub(crate) extended: Option<Arc<ExtendedCard>>,
 }
 
 /// The agent.
@@ -47,6 +52,10 @@ impl Worker {
 impl Agent for Worker {
     fn card(&self) -> AgentCard {
         card(&self.identity)
+    }
+
+    fn extended_card(&self, _caller: &Caller) -> Option<AgentCard> {
+        self.identity.extended.as_ref()?.over(&self.card())
     }
 
     async fn accept(&self, incoming: &Incoming) -> Result<Acceptance, A2aError> {
@@ -117,6 +126,7 @@ push_notifications: Some(true),
         }],
         ..AgentCard::default()
     };
+    card.capabilities.extended_agent_card = identity.extended.is_some().then_some(true);
     if identity.authentication {
         require_token(&mut card);
     }

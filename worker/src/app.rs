@@ -13,6 +13,7 @@ use a2a_proto::push::{AllowList, Keyring, PushOptions, Pusher};
 use a2a_proto::server::{Authenticator, Server, ServerOptions, UpdateError, require_caller};
 use a2a_proto::types::{Part, TaskState};
 use axum::middleware;
+use daemon::a2a::A2aSettings;
 use daemon::cli::Failure;
 use daemon::exit::Exit;
 use daemon::lifecycle::Lifecycle;
@@ -52,6 +53,7 @@ pub(crate) struct Parts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) auth: Arc<dyn Authenticator>,
     pub(crate) authentication: Authentication,
+    pub(crate) a2a: A2aSettings,
     pub(crate) driver: DriverName,
     pub(crate) sandbox: Sandbox,
     pub(crate) log: Arc<SqliteLog>,
@@ -97,6 +99,7 @@ pub(crate) async fn serve(
         agent_id: card.agent_id.clone(),
         url: parts.url.clone(),
         authentication: parts.authentication == Authentication::Required,
+        extended: parts.a2a.extended.clone(),
     };
     let pusher = Pusher::new(PushOptions {
         allow: parts.push_allow.clone(),
@@ -113,7 +116,7 @@ pub(crate) async fn serve(
     let server = Server::new(
         Arc::new(Worker::new(identity, Arc::clone(&sessions))),
         Arc::clone(&parts.log),
-        options,
+        parts.a2a.apply(options),
     );
     fail_interrupted(&server)
         .await

@@ -1,7 +1,9 @@
 //! The captain's agent card: what it can do, what a message may hold, with examples. Only words; who serves it is `mod`.
 
+use std::sync::Arc;
+
 use a2a_proto::activity;
-use a2a_proto::card::interfaces;
+use a2a_proto::card::{ExtendedCard, interfaces};
 use a2a_proto::types::{
     AgentCapabilities, AgentCard, AgentExtension, AgentSkill, HTTPAuthSecurityScheme,
     SecurityRequirement, SecurityScheme, StringList,
@@ -32,6 +34,8 @@ pub(crate) struct Identity {
     pub(crate) url: String,
     /// Whether calls carry a token.
     pub(crate) authentication: bool,
+    /// What only known callers see of the card.
+    pub(crate) extended: Option<Arc<ExtendedCard>>,
 }
 
 /// The card.
@@ -84,6 +88,7 @@ pub(super) fn card(identity: &Identity) -> AgentCard {
         }],
         ..AgentCard::default()
     };
+    card.capabilities.extended_agent_card = identity.extended.is_some().then_some(true);
     if identity.authentication {
         let scheme = HTTPAuthSecurityScheme {
             scheme: "Bearer".to_owned(),

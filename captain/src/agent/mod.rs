@@ -331,6 +331,11 @@ impl<L: TaskLog> Agent for CaptainAgent<L> {
         card::card(&self.options.identity)
     }
 
+    fn extended_card(&self, _caller: &Caller) -> Option<AgentCard> {
+        let extended = self.options.identity.extended.as_ref()?;
+        extended.over(&self.card())
+    }
+
     async fn accept(&self, incoming: &Incoming) -> Result<Acceptance, A2aError> {
         request::nothing_beside(incoming.metadata.as_ref())?;
         match &incoming.task {

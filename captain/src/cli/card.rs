@@ -13,9 +13,10 @@ use a2a_proto::client::{ClientError, ClientOptions, fetch_card_bytes};
 use a2a_proto::clock::{Clock, SystemClock};
 use a2a_proto::types::{AgentCard, Validate as _, from_slice};
 use clap::{Args, Subcommand, ValueEnum, ValueHint};
+use daemon::a2a::load_key;
 use daemon::cli::Failure;
 use daemon::exit::Exit;
-use daemon::state::{read_secret, write_private};
+use daemon::state::write_private;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use url::Url;
@@ -282,14 +283,6 @@ async fn fetch(url: Url, options: &ClientOptions) -> Result<Vec<u8>, Failure> {
         Failure::new(exit, text)
     })?;
     Ok(body.to_vec())
-}
-
-/// A private key for signing cards.
-pub(crate) fn load_key(file: &Path) -> Result<CardKey, Failure> {
-    let pem = read_secret(file).map_err(|error| Failure::from_error(Exit::BadInput, &error))?;
-    CardKey::from_pem(&pem).map_err(|error| {
-        bad_file(file, &error.to_string()).with_hint("`captain card key` makes one")
-    })
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, Failure> {

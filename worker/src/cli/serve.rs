@@ -17,6 +17,7 @@ use a2a_proto::push::{AllowList, Allowed};
 use a2a_proto::server::{AnyCaller, Authenticator};
 use a2a_proto::types::AgentCard;
 use clap::{Args, ValueEnum};
+use daemon::a2a::A2aArgs;
 use daemon::cli::Failure;
 use daemon::conformance::{self, ConformanceArgs, ConformanceOptions};
 use daemon::exit::Exit;
@@ -55,6 +56,8 @@ pub(super) struct Serve {
     card: Option<PathBuf>,
     #[command(flatten)]
     conformance: ConformanceArgs,
+    #[command(flatten)]
+    a2a: A2aArgs,
     /// Where to listen; default 127.0.0.1 and the card's a2a_port, else 8080
     #[arg(long, value_name = "ADDRESS:PORT")]
     listen: Option<SocketAddr>,
@@ -118,6 +121,7 @@ impl Serve {
             Authentication::Required
         };
         listen::check(address, authentication).map_err(|error| listen_failure(&error))?;
+        let a2a = self.a2a.settle(authentication)?;
         let probe = Probe::begin()?;
         let program = app::find_agent(
             self.driver,
@@ -156,6 +160,7 @@ impl Serve {
                 clock,
                 auth,
                 authentication,
+                a2a,
                 driver: self.driver,
                 sandbox,
                 log,

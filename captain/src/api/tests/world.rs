@@ -213,6 +213,7 @@ pub(crate) async fn world_on(ground: Arc<Ground>, change: impl FnOnce(&mut ApiSt
         identity: Identity {
             url: url.clone(),
             authentication: true,
+            extended: None,
         },
         engine: engine.clone(),
         workspaces: workspaces.clone(),
