@@ -307,3 +307,47 @@ fn a_stream_is_written_and_read_in_both_bindings() {
     }
     assert_eq!(read, events);
 }
+
+#[test]
+fn older_versions_are_written_and_read_as_their_specifications_say() {
+    use a2a_proto::dialect::{v01, v03};
+
+    let file = include_str!("golden/dialects.json");
+    let golden: BTreeMap<String, Vec<Value>> = serde_json::from_str(file).unwrap();
+    let mut old = v01::EventStream::new("mine");
+    for example in &golden["events"] {
+        let event: StreamResponse = serde_json::from_value(example["canonical"].clone()).unwrap();
+        assert_eq!(json(v03::Event::from(event.clone())), example["v03"]);
+        let read: v03::Event = serde_json::from_value(example["v03"].clone()).unwrap();
+        assert_eq!(read.into_response().unwrap(), event);
+        assert_eq!(
+            json(v03::rest::StreamResponse::from(event.clone())),
+            example["rest"]
+        );
+        let read: v03::rest::StreamResponse =
+            serde_json::from_value(example["rest"].clone()).unwrap();
+        assert_eq!(read.into_response().unwrap(), event);
+        assert_eq!(json(old.events(&event)), example["v01"]);
+    }
+    for example in &golden["sends"] {
+        let send: SendMessageRequest =
+            serde_json::from_value(example["canonical"].clone()).unwrap();
+        assert_eq!(
+            json(v03::MessageSendParams::from(send.clone())),
+            example["v03"]
+        );
+        let read: v03::MessageSendParams = serde_json::from_value(example["v03"].clone()).unwrap();
+        assert_eq!(read.into_request().unwrap(), send);
+        assert_eq!(
+            json(v03::rest::SendMessageRequest::from(send.clone())),
+            example["rest"]
+        );
+        let read: v03::rest::SendMessageRequest =
+            serde_json::from_value(example["rest"].clone()).unwrap();
+        assert_eq!(read.into_request().unwrap(), send);
+    }
+}
+
+fn json(object: impl Serialize) -> Value {
+    serde_json::to_value(object).unwrap()
+}
