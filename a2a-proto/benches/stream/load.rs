@@ -13,6 +13,9 @@ const BUFFER: usize = 256 * 1024;
 /// At least so much follows an `id:` line before its frame ends; the client need not look at it.
 const SKIP: usize = 90;
 
+/// So much of what came last is shown when a stream is not whole: it holds the last events, or the error.
+const SEEN: usize = 1024;
+
 /// What came of a run.
 pub(crate) struct Measured {
     requests: u64,
@@ -52,7 +55,11 @@ pub(crate) fn streams(
             connection.send(&request)?;
             let events = connection.stream(|| ())?;
             if events != expected {
-                return Err(format!("{events} events came instead of {expected}").into());
+                return Err(format!(
+                    "{events} events came instead of {expected}, and at the end: {}",
+                    String::from_utf8_lossy(&connection.seen)
+                )
+                .into());
             }
             counts = (counts.0 + 1, counts.1 + events);
         }
@@ -137,6 +144,8 @@ struct Connection {
     /// What is read and not looked at yet.
     start: usize,
     end: usize,
+    /// The last bytes of the stream that ended.
+    seen: Vec<u8>,
 }
 
 impl Connection {
@@ -149,6 +158,7 @@ impl Connection {
             buffer: vec![0; BUFFER],
             start: 0,
             end: 0,
+            seen: Vec::new(),
         })
     }
 
@@ -157,6 +167,7 @@ impl Connection {
     }
 
     fn fill(&mut self) -> Result<()> {
+        self.remember();
         // What is left is the beginning of a line.
         self.buffer.copy_within(self.start..self.end, 0);
         self.end -= self.start;
@@ -169,6 +180,16 @@ impl Connection {
         }
         self.end += read;
         Ok(())
+    }
+
+    /// Keeps the end of what was looked at.
+    fn remember(&mut self) {
+        let looked_at = self.buffer.get(..self.start).unwrap_or_default();
+        let skip = looked_at.len().saturating_sub(SEEN);
+        self.seen
+            .extend_from_slice(looked_at.get(skip..).unwrap_or_default());
+        let surplus = self.seen.len().saturating_sub(SEEN);
+        self.seen.drain(..surplus);
     }
 
     fn unread(&self) -> &[u8] {
@@ -251,6 +272,7 @@ impl Connection {
                     self.fill()?;
                 }
                 self.start += taken + 2;
+                self.remember();
                 return Ok(events);
             }
             self.start += taken;

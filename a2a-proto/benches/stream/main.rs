@@ -2,17 +2,24 @@
 //! handler that writes the same bytes and stores nothing. Servers run in processes of their own (this program starts
 //! itself), the load comes from here, and the client counts every event and checks every number.
 //!
-//! `cargo bench -p a2a-proto --bench stream [-- quick]`
+//! `cargo bench -p a2a-proto --bench stream [-- quick]`; with `-- soak MINUTES` nothing is compared: long streams run one
+//! after the other against our server, and the first that is not whole is shown.
 
 mod load;
 mod servers;
 
 use std::error::Error;
 use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use mimalloc::MiMalloc;
 
 use self::load::{Measured, latency, streams, unary};
 use self::servers::{Kind, Process};
+
+/// The allocator of the shipped programs, for both sides.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -23,6 +30,10 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if let Some(kind) = arguments.first().and_then(|name| Kind::of(name)) {
         return servers::serve(kind, arguments.get(1).map(String::as_str));
+    }
+    if arguments.iter().any(|argument| argument == "soak") {
+        let minutes = arguments.iter().find_map(|argument| argument.parse().ok());
+        return soak(Duration::from_secs(60 * minutes.unwrap_or(5)));
     }
     let quick = arguments.iter().any(|argument| argument == "quick");
     let time = Duration::from_millis(if quick { 400 } else { 2500 });
@@ -90,6 +101,32 @@ fn main() -> Result<()> {
         [] => Ok(()),
         failed => Err(format!("below what is wanted: {}", failed.join("; ")).into()),
     }
+}
+
+/// Runs long streams for `time` and counts them. Each round has a server of its own, so that its database does not fill
+/// the disk.
+fn soak(time: Duration) -> Result<()> {
+    /// At once, and each with so many chunks.
+    const STREAMS: (usize, u64) = (8, 100_000);
+    let begin = Instant::now();
+    let mut out = std::io::stdout();
+    let mut whole = 0;
+    while begin.elapsed() < time {
+        let server = Process::start(Kind::Ours)?;
+        let (connections, chunks) = STREAMS;
+        if let Err(error) = streams(server.address, connections, chunks, Duration::ZERO) {
+            writeln!(out, "after {whole} whole streams: {error}")?;
+            return Err(error);
+        }
+        whole += connections;
+        writeln!(
+            out,
+            "{:>5} s: {whole} streams of {chunks} chunks whole",
+            begin.elapsed().as_secs()
+        )?;
+        out.flush()?;
+    }
+    Ok(())
 }
 
 /// The long streams may be so much slower per event, on a machine that others use too.

@@ -1,5 +1,5 @@
 //! One hot task: on the producers' side a bounded queue of appends, on the readers' side the aggregate, the tail of
-//! the newest events and the committed number. The writer thread moves things from the first to the second, after
+//! the newest events and the committed number. Whoever commits moves things from the first to the second, after
 //! the commit. Producers never wait for readers, readers never for producers.
 
 use std::collections::VecDeque;
@@ -9,14 +9,14 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use tokio::sync::{Notify, oneshot, watch};
 
-use super::prepare;
+use super::desk::{Pledge, Role, Submitted};
 use super::push::PushWrite;
 use super::shared::{Shared, lock};
 use super::storage::{Prepared, TaskMeta};
-use super::{Committed, Expect, LogError, LoggedEvent, Snapshot};
+use super::{Committed, Expect, LogError, LoggedEvent, Snapshot, commit, prepare};
 use crate::types::{Task, TaskState};
 
-/// One append on its way to the writer.
+/// One append on its way to a commit.
 pub(super) struct Append {
     pub(super) expect: Expect,
     pub(super) create: bool,
@@ -27,6 +27,15 @@ pub(super) struct Append {
     pub(super) reply: Option<oneshot::Sender<Result<u64, LogError>>>,
 }
 
+impl Append {
+    /// The room that it takes. A push configuration waits like an event, so that the queue stays bounded.
+    pub(super) fn load(&self) -> Load {
+        let mut load = Load::of(self.events.as_slice());
+        load.events += usize::from(self.push.is_some());
+        load
+    }
+}
+
 /// Most appends carry one event, which needs no list.
 pub(super) enum Events {
     One(Prepared),
@@ -34,20 +43,6 @@ pub(super) enum Events {
 }
 
 impl Events {
-    pub(super) fn len(&self) -> usize {
-        match self {
-            Self::One(_) => 1,
-            Self::Many(events) => events.len(),
-        }
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        match self {
-            Self::One(event) => event.json.len(),
-            Self::Many(events) => events.iter().map(|event| event.json.len()).sum(),
-        }
-    }
-
     pub(super) fn as_slice(&self) -> &[Prepared] {
         match self {
             Self::One(event) => std::slice::from_ref(event),
@@ -56,14 +51,54 @@ impl Events {
     }
 }
 
-/// What waits for the writer.
+/// What waits for a commit.
 #[derive(Default)]
 struct Pending {
     appends: Vec<Append>,
-    events: usize,
-    bytes: usize,
+    /// How many events and bytes are queued or being committed.
+    load: Load,
     /// An append that nobody waited for failed with this.
     lost: Option<LogError>,
+    /// What is queued found no space, and this is what was said.
+    full: Option<LogError>,
+}
+
+/// An amount of events.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Load {
+    pub(super) events: usize,
+    pub(super) bytes: usize,
+}
+
+impl Load {
+    pub(super) fn of(events: &[Prepared]) -> Self {
+        Self {
+            events: events.len(),
+            bytes: events.iter().map(|event| event.json.len()).sum(),
+        }
+    }
+
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            events: self.events + other.events,
+            bytes: self.bytes + other.bytes,
+        }
+    }
+
+    pub(super) fn less(self, other: Self) -> Self {
+        Self {
+            events: self.events.saturating_sub(other.events),
+            bytes: self.bytes.saturating_sub(other.bytes),
+        }
+    }
+}
+
+/// What came of an attempt to queue.
+enum Pushed<'a> {
+    /// It is in the queue; with a pledge, the caller has to see to its commit.
+    Queued(Option<Pledge<'a>>),
+    /// There was no room; with a role, the caller can make some.
+    NoRoom(Append, Option<Role<'a>>),
 }
 
 /// What readers see.
@@ -149,61 +184,133 @@ impl TaskCell {
         }
     }
 
-    /// Queues an append, waiting for room first. Fails at once when an append that nobody waited for was lost.
+    /// Queues an append, waiting for room first, and commits it if nobody else does. Fails at once when an append that
+    /// nobody waited for was lost.
     pub(super) async fn push(self: &Arc<Self>, append: Append) -> Result<(), LogError> {
-        let Some(mut append) = self.try_push(append)? else {
+        let Some(pledge) = self.push_when_there_is_room(append).await? else {
             return Ok(());
         };
+        // Whatever else is ready on this thread goes first: what it appends goes into the same commit.
+        tokio::task::yield_now().await;
+        if let Some(role) = pledge.redeem() {
+            commit::here(&self.shared, role);
+        }
+        Ok(())
+    }
+
+    async fn push_when_there_is_room(
+        self: &Arc<Self>,
+        append: Append,
+    ) -> Result<Option<Pledge<'_>>, LogError> {
+        let mut append = match self.try_push(append)? {
+            Pushed::Queued(pledge) => return Ok(pledge),
+            Pushed::NoRoom(back, role) => {
+                self.make_room(role);
+                back
+            }
+        };
         loop {
+            // A producer that is always ready would keep its readers, who share the thread, from sending.
+            tokio::task::yield_now().await;
             let mut room = std::pin::pin!(self.room.notified());
             // Registered before the next look, so that no wake-up falls between look and wait.
             room.as_mut().enable();
             match self.try_push(append)? {
-                None => return Ok(()),
-                Some(back) => append = back,
+                Pushed::Queued(pledge) => return Ok(pledge),
+                Pushed::NoRoom(back, role) => {
+                    self.make_room(role);
+                    append = back;
+                }
             }
             room.await;
         }
     }
 
+    /// Has the caller commit what is in its way.
+    fn make_room(&self, role: Option<Role<'_>>) {
+        if let Some(role) = role {
+            commit::here(&self.shared, role);
+        }
+    }
+
     /// Queues an append, or gives it back when there is no room.
-    fn try_push(self: &Arc<Self>, append: Append) -> Result<Option<Append>, LogError> {
-        let bytes = append.events.bytes();
-        // A configuration waits like an event, so that the queue stays bounded.
-        let events = append.events.len() + usize::from(append.push.is_some());
+    fn try_push(self: &Arc<Self>, append: Append) -> Result<Pushed<'_>, LogError> {
+        let load = append.load();
         // What the deliveries write is nothing of the producers, whom a lost event concerns.
-        let of_producer = append.push.is_none() || append.events.len() > 0;
+        let of_producer = append.push.is_none() || !append.events.as_slice().is_empty();
         let limits = &self.shared.options;
         let mut pending = lock(&self.pending);
         if of_producer && let Some(error) = pending.lost.take() {
             return Err(error);
         }
-        let first = pending.appends.is_empty();
-        let fits = pending.events + events <= limits.pending_events
-            && pending.bytes + bytes <= limits.pending_bytes;
-        if !fits && !first {
+        let sum = pending.load.plus(load);
+        let fits = sum.events <= limits.pending_events && sum.bytes <= limits.pending_bytes;
+        // One append may be larger than all the room there is.
+        if !fits && pending.load.events > 0 {
+            // Whoever waits for an answer is not kept until there is space.
+            if let (Some(_), Some(full)) = (&append.reply, &pending.full) {
+                return Err(full.clone());
+            }
+            drop(pending);
             // Whoever fills a queue has lingered enough.
-            self.shared.hurry();
-            return Ok(Some(append));
+            return Ok(Pushed::NoRoom(append, self.shared.desk.hurry()));
         }
-        if !self.shared.submit(self, first, append.reply.is_some()) {
-            return Err(LogError::Closed);
-        }
-        pending.events += events;
-        pending.bytes += bytes;
+        let first = pending.appends.is_empty();
+        let urgent = append.reply.is_some();
+        let pledge = match self.shared.desk.submit(self, first, urgent) {
+            Submitted::Refused => return Err(LogError::Closed),
+            Submitted::Queued => None,
+            Submitted::Pledged(pledge) => Some(pledge),
+        };
+        pending.load = sum;
         pending.appends.push(append);
-        Ok(None)
+        Ok(Pushed::Queued(pledge))
     }
 
-    /// Takes everything that is queued, leaving `empty` in its place.
+    /// Takes everything that is queued, leaving `empty` in its place. The room is still used until [`TaskCell::free`].
     pub(super) fn take(&self, empty: Vec<Append>) -> Vec<Append> {
         let mut pending = lock(&self.pending);
-        pending.events = 0;
-        pending.bytes = 0;
-        let taken = std::mem::replace(&mut pending.appends, empty);
+        pending.full = None;
+        std::mem::replace(&mut pending.appends, empty)
+    }
+
+    /// Makes room, after a commit.
+    pub(super) fn free(&self, load: Load) {
+        if load.events > 0 {
+            let mut pending = lock(&self.pending);
+            pending.load = pending.load.less(load);
+            drop(pending);
+            self.room.notify_waiters();
+        }
+    }
+
+    /// Puts taken events, for which there was no space, back to the front of the queue. Answers whether it was empty.
+    pub(super) fn put_back(&self, events: Vec<Prepared>, full: LogError) -> bool {
+        let mut pending = lock(&self.pending);
+        pending.full = Some(full);
+        let first = pending.appends.is_empty();
+        let append = Append {
+            expect: Expect::Open,
+            create: false,
+            events: Events::Many(events),
+            push: None,
+            reply: None,
+        };
+        pending.appends.insert(0, append);
         drop(pending);
+        // For those who wait for an answer and not for room.
         self.room.notify_waiters();
-        taken
+        first
+    }
+
+    /// Gives up what is queued: whoever waits for it is told that the log is closed.
+    pub(super) fn abandon(&self) {
+        let mut pending = lock(&self.pending);
+        pending.load = Load::default();
+        let appends = std::mem::take(&mut pending.appends);
+        drop(pending);
+        drop(appends);
+        self.room.notify_waiters();
     }
 
     /// Remembers that an append that nobody waited for failed.

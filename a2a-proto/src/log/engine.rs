@@ -1,4 +1,4 @@
-//! The machine that all logs share: the writer thread, and the way from an id to a hot task. A log is this over
+//! The machine that all logs share: the log's thread, and the way from an id to a hot task. A log is this over
 //! its store.
 
 use std::fmt;
@@ -10,30 +10,30 @@ use super::cell::TaskCell;
 use super::list::{ListFilter, ListPage, PageToken};
 use super::shared::{LogOptions, Shared};
 use super::storage::{Storage, StoredLine, TaskKey, TaskMeta};
-use super::{LogError, LogTask, NewTask, OpenPush, writer};
+use super::{LogError, LogTask, NewTask, OpenPush, commit};
 use crate::types::{StreamResponse, Task};
 
 pub(super) struct Engine {
     shared: Arc<Shared>,
-    writer: Option<JoinHandle<()>>,
+    thread: Option<JoinHandle<()>>,
     next_key: AtomicI64,
 }
 
 impl Engine {
-    /// Starts the writer. `last_key` is the highest key that the store has given out.
+    /// Starts the log's thread. `last_key` is the highest key that the store has given out.
     pub(super) fn start(
         storage: Arc<dyn Storage>,
         options: LogOptions,
         last_key: TaskKey,
     ) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::new(options, storage));
-        let for_writer = Arc::clone(&shared);
-        let writer = std::thread::Builder::new()
+        let for_thread = Arc::clone(&shared);
+        let thread = std::thread::Builder::new()
             .name("task-log".to_owned())
-            .spawn(move || writer::run(&for_writer))?;
+            .spawn(move || commit::run(&for_thread))?;
         Ok(Self {
             shared,
-            writer: Some(writer),
+            thread: Some(thread),
             next_key: AtomicI64::new(last_key + 1),
         })
     }
@@ -176,10 +176,10 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.shared.close();
-        if let Some(writer) = self.writer.take() {
-            // A writer that panicked has said so already.
-            let _ = writer.join();
+        self.shared.desk.close();
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
         }
         self.shared.registry.clear();
     }

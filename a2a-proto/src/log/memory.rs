@@ -9,7 +9,8 @@ use super::list::{ListFilter, ListPage, Position};
 use super::push::PushWrite;
 use super::shared::{LogOptions, lock};
 use super::storage::{
-    Batch, CommitError, Storage, StoredLine, StoredTask, TaskBatch, TaskKey, TaskMeta,
+    Batch, CommitError, Pace, Patience, Storage, StoredLine, StoredTask, TaskBatch, TaskKey,
+    TaskMeta,
 };
 use super::{LogError, LogTask, LoggedEvent, NewTask, OpenPush, PushState, StoredPush, TaskLog};
 use crate::types::{Task, TaskState};
@@ -142,7 +143,7 @@ impl Tables {
 }
 
 impl Storage for MemoryStorage {
-    fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
+    fn commit(&self, batch: &Batch, _patience: Patience) -> Result<Pace, CommitError> {
         let mut tables = lock(&self.0);
         let new = || {
             batch
@@ -186,7 +187,7 @@ impl Storage for MemoryStorage {
                 row.ended = Some(Arc::clone(&ended.task));
             }
         }
-        Ok(())
+        Ok(Pace::Quick)
     }
 
     fn load(&self, id: &str) -> Result<Option<StoredTask>, LogError> {

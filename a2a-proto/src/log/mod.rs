@@ -4,10 +4,13 @@
 //! restart.
 //!
 //! [`MemoryLog`] and [`SqliteLog`] are the same machine over two stores: a registry of hot tasks, each with its
-//! aggregate, the tail of its events and a bounded queue of what is to be appended; one writer thread that drains
-//! the queues, commits them in groups and publishes after the commit. Nothing here knows a protocol binding.
+//! aggregate, the tail of its events and a bounded queue of what is to be appended; one thread at a time that drains
+//! the queues, commits them in groups and publishes after the commit: mostly the one that has something to append and
+//! would wait for it, else the log's own. Nothing here knows a protocol binding.
 
 mod cell;
+mod commit;
+mod desk;
 mod engine;
 mod error;
 mod list;
@@ -21,7 +24,6 @@ mod sqlite;
 mod storage;
 mod subscription;
 mod task;
-mod writer;
 
 #[cfg(test)]
 mod tests;

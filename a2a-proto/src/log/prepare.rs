@@ -1,5 +1,5 @@
 //! From an event to what is stored of it: its JSON, once for all who will send it, and the change that it makes to the
-//! aggregate. This runs where the event is made, in parallel for many tasks; the one writer thread gets it ready.
+//! aggregate. This runs where the event is made, in parallel for many tasks; whoever commits gets it ready.
 
 use std::cell::RefCell;
 use std::sync::Arc;

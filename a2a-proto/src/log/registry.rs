@@ -104,6 +104,12 @@ impl Registry {
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
+    /// Gives up what is queued for every task.
+    pub(super) fn abandon(&self) {
+        let cells: Vec<_> = lock(&self.hot).cells.values().map(Arc::clone).collect();
+        cells.iter().for_each(|cell| cell.abandon());
+    }
+
     /// Lets go of every task: they hold what holds them.
     pub(super) fn clear(&self) {
         let cells = std::mem::take(&mut *lock(&self.hot));

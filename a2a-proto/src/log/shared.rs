@@ -1,10 +1,11 @@
-//! What all tasks of one log share: the options, the store, the registry of hot tasks, and the list of tasks that
-//! have something to commit. The writer thread sleeps on that list. Nothing here touches a single event.
+//! What all tasks of one log share: the options, the store, the registry of hot tasks, the desk where tasks wait to be
+//! committed, and the committer.
 
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::cell::TaskCell;
+use super::commit::Committer;
+use super::desk::Desk;
 use super::registry::Registry;
 use super::storage::Storage;
 
@@ -53,34 +54,10 @@ pub(super) struct Shared {
     pub(super) options: LogOptions,
     pub(super) storage: Arc<dyn Storage>,
     pub(super) registry: Registry,
-    work: Mutex<Work>,
-    arrived: Condvar,
+    pub(super) desk: Desk,
+    /// Used by whoever has the role, so nobody ever waits for this lock.
+    pub(super) committer: Mutex<Committer>,
 }
-
-#[derive(Default)]
-struct Work {
-    /// Tasks with something to commit, each once.
-    dirty: Vec<Arc<TaskCell>>,
-    /// Somebody waits for one of them.
-    urgent: bool,
-    closed: bool,
-    writer: Writer,
-}
-
-/// What the writer does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-enum Writer {
-    /// It commits, and looks again when it has.
-    #[default]
-    Busy,
-    /// It waits, but not for longer than an event may linger.
-    Naps,
-    /// It waits to be woken.
-    Sleeps,
-}
-
-/// After so many naps without work it is quiet.
-const QUIET: u32 = 4;
 
 impl Shared {
     pub(super) fn new(options: LogOptions, storage: Arc<dyn Storage>) -> Self {
@@ -89,85 +66,8 @@ impl Shared {
             options,
             storage,
             registry,
-            work: Mutex::default(),
-            arrived: Condvar::new(),
+            desk: Desk::default(),
+            committer: Mutex::default(),
         }
-    }
-
-    /// Hands a task to the writer. `first` says that its queue was empty before. Answers whether the log is open.
-    pub(super) fn submit(&self, cell: &Arc<TaskCell>, first: bool, urgent: bool) -> bool {
-        let mut work = lock(&self.work);
-        if work.closed {
-            return false;
-        }
-        if first {
-            work.dirty.push(Arc::clone(cell));
-        }
-        // A writer that naps looks by itself in time for what may linger.
-        let wake = match work.writer {
-            Writer::Busy => false,
-            Writer::Naps => urgent,
-            Writer::Sleeps => true,
-        };
-        work.urgent |= urgent;
-        if wake {
-            work.writer = Writer::Busy;
-        }
-        drop(work);
-        if wake {
-            self.arrived.notify_one();
-        }
-        true
-    }
-
-    /// Commits what there is without further lingering.
-    pub(super) fn hurry(&self) {
-        let mut work = lock(&self.work);
-        work.urgent = true;
-        let wake = work.writer != Writer::Busy;
-        drop(work);
-        if wake {
-            self.arrived.notify_one();
-        }
-    }
-
-    /// Waits until there is something to commit and it has lingered; `None` after the close, when everything was handed
-    /// out. With `leftover`, nothing comes when it has been quiet for a while.
-    pub(super) fn next_work(&self, leftover: bool) -> Option<Vec<Arc<TaskCell>>> {
-        let mut work = lock(&self.work);
-        let mut naps = 0;
-        loop {
-            let lingered = naps > 0 && !work.dirty.is_empty();
-            if (work.urgent || work.closed || lingered) && !work.dirty.is_empty() {
-                work.urgent = false;
-                work.writer = Writer::Busy;
-                return Some(std::mem::take(&mut work.dirty));
-            }
-            if work.closed {
-                return None;
-            }
-            if leftover && naps >= QUIET {
-                work.writer = Writer::Busy;
-                return Some(Vec::new());
-            }
-            // After work there is mostly more of it: napping first spares everybody the cost of waking the writer.
-            work = if naps < QUIET || !work.dirty.is_empty() {
-                work.writer = Writer::Naps;
-                naps += 1;
-                let nap = self.arrived.wait_timeout(work, self.options.linger);
-                nap.unwrap_or_else(PoisonError::into_inner).0
-            } else {
-                work.writer = Writer::Sleeps;
-                self.arrived
-                    .wait(work)
-                    .unwrap_or_else(PoisonError::into_inner)
-            };
-        }
-    }
-
-    /// Refuses further appends; the writer commits what it has and ends.
-    pub(super) fn close(&self) {
-        lock(&self.work).closed = true;
-        self.arrived.notify_one();
     }
 }

@@ -1,4 +1,4 @@
-//! The seam between the hot tasks and what keeps them: a few calls, all synchronous, made from the writer thread
+//! The seam between the hot tasks and what keeps them: a few calls, all synchronous, made by one thread at a time
 //! (`commit`) or from blocking threads (the rest). An implementation stores and finds; sequence numbers, states,
 //! publishing and retries are none of its business.
 
@@ -159,12 +159,36 @@ pub(super) struct Batch {
 pub(super) enum CommitError {
     /// The new task at this index of the batch exists already, by id or by alias.
     Duplicate(usize),
+    /// It would have to be waited for, and the caller does not want to.
+    #[cfg_attr(
+        not(feature = "sqlite"),
+        expect(dead_code, reason = "memory is always free")
+    )]
+    Busy,
     /// Everything in the batch failed.
     #[cfg_attr(
         not(feature = "sqlite"),
         expect(dead_code, reason = "memory does not fail")
     )]
     Failed(LogError),
+}
+
+/// How long a commit may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// It is made between other work: nothing may be waited for.
+    Short,
+    /// It is made on the log's own thread: other programs may be waited for, and work that was put off is due.
+    Long,
+}
+
+/// How a commit went, for the next one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pace {
+    /// It was as quick as it should be.
+    Quick,
+    /// It took long, or work was put off: the next ones need [`Patience::Long`].
+    Slow,
 }
 
 /// A task as found in the store.
@@ -189,8 +213,8 @@ pub(super) struct StoredLine {
 
 /// Where tasks are kept.
 pub(super) trait Storage: Send + Sync + 'static {
-    /// Stores the batch, all or nothing. Only the writer thread calls it.
-    fn commit(&self, batch: &Batch) -> Result<(), CommitError>;
+    /// Stores the batch, all or nothing. One thread at a time calls it.
+    fn commit(&self, batch: &Batch, patience: Patience) -> Result<Pace, CommitError>;
 
     /// The whole task with `id`.
     fn load(&self, id: &str) -> Result<Option<StoredTask>, LogError>;

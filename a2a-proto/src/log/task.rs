@@ -89,7 +89,8 @@ impl LogTask {
     }
 
     /// Queues one event and comes back when there was room for it; it is stored within milliseconds, in order with
-    /// everything else that this task is sent. An event that finds the task ended is dropped, because the end won.
+    /// everything else that this task is sent. An event that finds the task ended is dropped, because the end won. An
+    /// event that finds the disk full is kept and tried again until there is space; meanwhile the room is used up.
     ///
     /// # Errors
     /// [`LogError::Conflict`] when the task has ended already; the error of an earlier event that could not be stored.
@@ -135,7 +136,7 @@ impl LogTask {
     /// Waits until everything queued before is stored.
     ///
     /// # Errors
-    /// The error of a queued event that could not be stored.
+    /// The error of a queued event that could not be stored; after [`LogError::Full`] it will be, when there is space.
     pub async fn flush(&self) -> Result<(), LogError> {
         let waited = self
             .push_and_wait(Expect::Open, Events::Many(Vec::new()), None)

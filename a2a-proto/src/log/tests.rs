@@ -1,6 +1,7 @@
 //! One contract for every log, run against each: [`contract`] holds the cases, the macro below runs them over both
 //! stores. What only a disk can do (restart, full disk, a killed process) is in `durable`, random histories in `random`.
 
+mod commit;
 mod contract;
 #[cfg(feature = "sqlite")]
 mod durable;

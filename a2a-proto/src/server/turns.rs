@@ -138,6 +138,10 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             }
             return;
         }
+        // Nothing follows an end, so nothing can be queued.
+        if updates.state().is_terminal() {
+            return;
+        }
         // Queued updates may hold the end.
         if let Err(error) = updates.flush().await {
             tracing::debug!(%error, "the last updates of a turn were not stored");
@@ -156,7 +160,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     pub(super) async fn fail(&self, updates: &Updates, text: String) {
         loop {
             let message = updates.agent_message(vec![Part::text(text.clone())]);
-            match updates.status(TaskState::Failed, Some(message)).await {
+            match updates.try_status(TaskState::Failed, Some(message)).await {
                 Ok(_) | Err(UpdateError::Terminal { .. } | UpdateError::Log(LogError::Closed)) => {
                     return;
                 }

@@ -3,6 +3,7 @@
 //! end of a task: after a terminal state every call says so.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::clock::{Clock, Ids};
 use crate::log::{Expect, LogError, LogTask};
@@ -10,6 +11,9 @@ use crate::types::{
     Artifact, Message, Metadata, Part, Role, StreamResponse, TaskState, TaskStatus,
     TaskStatusUpdateEvent,
 };
+
+/// How long to wait for space on a full disk before looking again. People make it, and they take longer.
+const SPACE: Duration = Duration::from_millis(500);
 
 /// Writes to one task; clones write to the same one.
 #[derive(Clone)]
@@ -54,7 +58,8 @@ pub enum UpdateError {
         /// What is wrong.
         detail: &'static str,
     },
-    /// The log could not store it, or an earlier one that was to be stored soon.
+    /// The log could not store it, or an earlier one that was to be stored soon. A full disk is none of the reasons: that
+    /// is waited out.
     #[error("cannot store the update")]
     Log(#[source] LogError),
 }
@@ -98,7 +103,8 @@ impl Updates {
         message
     }
 
-    /// Sets the status and comes back when it is stored. Answers the number of the event.
+    /// Sets the status and comes back when it is stored, which with a full disk is when there is space again. Answers
+    /// the number of the event.
     ///
     /// # Errors
     /// [`UpdateError::Terminal`] when the task has ended, else [`UpdateError::Log`].
@@ -112,7 +118,31 @@ impl Updates {
             message,
             metadata: None,
         })?;
+        self.append(event).await
+    }
+
+    /// Like [`Updates::status`], but a full disk is an error.
+    pub(super) async fn try_status(
+        &self,
+        state: TaskState,
+        message: Option<Message>,
+    ) -> Result<u64, UpdateError> {
+        let event = self.status_event(StatusUpdate {
+            state,
+            message,
+            metadata: None,
+        })?;
         Ok(self.task.append_one(Expect::Open, event).await?)
+    }
+
+    /// Appends, waiting for space if there is none: a turn of an hour must not fail for a minute without it.
+    async fn append(&self, event: StreamResponse) -> Result<u64, UpdateError> {
+        loop {
+            match self.task.append_one(Expect::Open, event.clone()).await {
+                Err(LogError::Full { .. }) => tokio::time::sleep(SPACE).await,
+                other => return Ok(other?),
+            }
+        }
     }
 
     /// Sets the status, with metadata, stored as soon as `durability` says. A terminal or interrupted state is
@@ -130,7 +160,7 @@ impl Updates {
         match durability {
             Durability::Soon if !decisive => self.task.enqueue(event).await?,
             Durability::Soon | Durability::Now => {
-                self.task.append_one(Expect::Open, event).await?;
+                self.append(event).await?;
             }
         }
         Ok(())
@@ -163,7 +193,12 @@ impl Updates {
     /// # Errors
     /// [`UpdateError::Log`] when something could not be stored.
     pub async fn flush(&self) -> Result<(), UpdateError> {
-        Ok(self.task.flush().await?)
+        loop {
+            match self.task.flush().await {
+                Err(LogError::Full { .. }) => tokio::time::sleep(SPACE).await,
+                other => return Ok(other?),
+            }
+        }
     }
 
     fn status_event(&self, update: StatusUpdate) -> Result<StreamResponse, UpdateError> {

@@ -1,5 +1,5 @@
-//! [`SqliteLog`]: the task log on disk. One connection writes, on the log's writer thread, one transaction per group
-//! of appends; a few connections read. WAL with `synchronous=NORMAL`: a killed process loses nothing that was
+//! [`SqliteLog`]: the task log on disk. One connection writes, one transaction per group of appends; a few connections
+//! read. WAL with `synchronous=NORMAL`: a killed process loses nothing that was
 //! acknowledged, a power cut may lose the last commits but never leaves half of one.
 
 mod checkpoint;
@@ -20,7 +20,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use super::engine::Engine;
 use super::list::{ListFilter, ListPage};
 use super::shared::{LogOptions, lock};
-use super::storage::{Batch, CommitError, Storage, StoredLine, StoredTask, TaskKey};
+use super::storage::{
+    Batch, CommitError, Pace, Patience, Storage, StoredLine, StoredTask, TaskKey,
+};
 use super::{LogError, LogTask, LoggedEvent, NewTask, OpenPush, StoredPush, TaskLog};
 
 /// How many connections read at once; more readers wait. Reads are short and the writer never waits for them.
@@ -51,7 +53,7 @@ impl SqliteLog {
     }
 
     fn over(storage: SqliteStorage, options: LogOptions) -> Result<Self, LogError> {
-        let last_key = storage.last_key()?;
+        let last_key = storage.last_key;
         let place = storage.place.clone();
         Engine::start(Arc::new(storage), options, last_key)
             .map(Self)
@@ -68,7 +70,7 @@ impl SqliteLog {
         let storage = SqliteStorage::open(path).unwrap();
         storage.limit_pages(pages);
         let storage = Arc::new(storage);
-        let last_key = storage.last_key().unwrap();
+        let last_key = storage.last_key;
         let engine = Engine::start(
             Arc::clone(&storage) as Arc<dyn Storage>,
             LogOptions::default(),
@@ -117,6 +119,8 @@ struct SqliteStorage {
     writer: Mutex<write::Writer>,
     readers: Mutex<Readers>,
     returned: Condvar,
+    /// The highest key of a task when the log was opened.
+    last_key: TaskKey,
     /// Held as long as the log is open: hot tasks are a cache that no other process may invalidate.
     _lock: File,
 }
@@ -160,10 +164,14 @@ impl SqliteStorage {
         }
         let failed = |error| failure("open", &place, error);
         let mut connection = Connection::open_with_flags(path, flags(false)).map_err(failed)?;
-        schema::prepare(&mut connection, &place)?;
-        let for_checkpoints = Connection::open_with_flags(path, flags(false)).map_err(failed)?;
-        let checkpointer = checkpoint::Checkpointer::start(for_checkpoints, path)
-            .map_err(file("start the checkpoints of"))?;
+        let new = schema::prepare(&mut connection, &place)?;
+        let last_key = connection
+            .query_row("SELECT coalesce(max(key), 0) FROM tasks", (), |row| {
+                row.get(0)
+            })
+            .map_err(|error| failure("read", &place, error))?;
+        let checkpointer =
+            checkpoint::Checkpointer::start(path, new).map_err(file("start the checkpoints of"))?;
         let writer = Mutex::new(write::Writer::new(connection, checkpointer));
         Ok(Self {
             path: path.to_owned(),
@@ -171,15 +179,8 @@ impl SqliteStorage {
             writer,
             readers: Mutex::default(),
             returned: Condvar::new(),
+            last_key,
             _lock: lock,
-        })
-    }
-
-    fn last_key(&self) -> Result<TaskKey, LogError> {
-        self.reading("read", |connection| {
-            connection.query_row("SELECT coalesce(max(key), 0) FROM tasks", (), |row| {
-                row.get(0)
-            })
         })
     }
 
@@ -224,8 +225,8 @@ impl SqliteStorage {
 }
 
 impl Storage for SqliteStorage {
-    fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
-        lock(&self.writer).commit(batch, &self.place)
+    fn commit(&self, batch: &Batch, patience: Patience) -> Result<Pace, CommitError> {
+        lock(&self.writer).commit(batch, patience, &self.place)
     }
 
     fn load(&self, id: &str) -> Result<Option<StoredTask>, LogError> {

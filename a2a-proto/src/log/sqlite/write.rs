@@ -1,18 +1,23 @@
 //! The writing half: one batch, one transaction. Statements are prepared once and the buffers kept, because this is
 //! what every event of every task passes through.
 
-use rusqlite::{Connection, params};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, params};
 
 use super::checkpoint::Checkpointer;
-use super::{failure, payload, push};
+use super::schema::PAGE;
+use super::{BUSY, failure, payload, push};
 use crate::log::Snapshot;
-use crate::log::storage::{Batch, CommitError, TaskBatch, TaskKey};
+use crate::log::storage::{Batch, CommitError, Pace, Patience, TaskBatch, TaskKey};
 use crate::types::{Task, TaskState};
 
 pub(super) struct Writer {
     connection: Connection,
     payload: Vec<u8>,
     checkpointer: Checkpointer,
+    /// What the connection is set to.
+    patience: Patience,
 }
 
 /// Why a batch was not written.
@@ -33,15 +38,18 @@ impl Writer {
             connection,
             payload: Vec::new(),
             checkpointer,
+            patience: Patience::Long,
         }
     }
 
-    pub(super) fn commit(&mut self, batch: &Batch, place: &str) -> Result<(), CommitError> {
-        let stop = match self.write(batch) {
-            Ok(bytes) => {
-                self.checkpointer.wrote(bytes, &self.connection);
-                return Ok(());
-            }
+    pub(super) fn commit(
+        &mut self,
+        batch: &Batch,
+        patience: Patience,
+        place: &str,
+    ) -> Result<Pace, CommitError> {
+        let stop = match self.begin(patience).and_then(|()| self.write(batch)) {
+            Ok(bytes) => return Ok(self.checkpointer.wrote(bytes, &self.connection, patience)),
             Err(stop) => stop,
         };
         // Some errors end the transaction by themselves.
@@ -52,16 +60,34 @@ impl Writer {
         }
         Err(match stop {
             Stop::Duplicate(index) => CommitError::Duplicate(index),
+            // Somebody else, a backup or a shell, has the database for a moment.
+            Stop::Sqlite(error)
+                if patience == Patience::Short
+                    && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) =>
+            {
+                CommitError::Busy
+            }
             Stop::Sqlite(error) => CommitError::Failed(failure("write to", place, error)),
         })
     }
 
-    /// Answers about how many bytes that were.
-    fn write(&mut self, batch: &Batch) -> Result<u64, Stop> {
-        let mut bytes = 0;
+    fn begin(&mut self, patience: Patience) -> Result<(), Stop> {
+        if self.patience != patience {
+            self.connection.busy_timeout(match patience {
+                Patience::Short => Duration::ZERO,
+                Patience::Long => BUSY,
+            })?;
+            self.patience = patience;
+        }
         self.connection
             .prepare_cached("BEGIN IMMEDIATE")?
             .execute(())?;
+        Ok(())
+    }
+
+    /// Answers by about how many bytes the write-ahead log grew.
+    fn write(&mut self, batch: &Batch) -> Result<u64, Stop> {
+        let mut pages = 0;
         for (index, task) in batch
             .tasks
             .iter()
@@ -69,20 +95,24 @@ impl Writer {
             .filter(|(_, task)| !task.is_empty())
         {
             if task.create {
+                // The table and its three indexes.
+                pages += 4;
                 if !create(&self.connection, task)? {
                     return Err(Stop::Duplicate(index));
                 }
             } else if let Some((state, at)) = task.status {
+                // The table and the index with the time.
+                pages += 2;
                 self.connection
                     .prepare_cached("UPDATE tasks SET state = ?2, status_millis = ?3, status_seq = ?4 WHERE key = ?1")?
                     .execute(params![task.meta.key, code(state), at.as_millisecond(), task.last_seq().cast_signed()])?;
             }
-            bytes += push::write(&self.connection, task.meta.key, &task.push)?;
+            pages += push::write(&self.connection, task.meta.key, &task.push)?.div_ceil(PAGE);
             if task.events.is_empty() {
                 continue;
             }
             payload::write(&mut self.payload, &task.events);
-            bytes += self.payload.len() as u64;
+            pages += 1 + self.payload.len() as u64 / PAGE;
             self.connection
                 .prepare_cached("INSERT INTO events (id, payload) VALUES (?1, ?2)")?
                 .execute(params![
@@ -91,12 +121,12 @@ impl Writer {
                 ])?;
         }
         for (key, ended) in &batch.finals {
-            bytes += finish(&self.connection, *key, ended)?;
+            pages += 1 + finish(&self.connection, *key, ended)? / PAGE;
         }
         self.connection.prepare_cached("COMMIT")?.execute(())?;
         // One huge commit must not keep its buffer for ever.
         self.payload.shrink_to(1024 * 1024);
-        Ok(bytes)
+        Ok(pages * PAGE)
     }
 
     #[cfg(test)]

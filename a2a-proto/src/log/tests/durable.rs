@@ -4,7 +4,9 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
 use super::*;
+use crate::clock::{SystemClock, UuidV7};
 use crate::log::{Expect, ListFilter, LogError, SqliteLog};
+use crate::server::Updates;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn restart_keeps_everything() {
@@ -130,7 +132,7 @@ async fn full_disk_fails_cleanly_and_recovers() {
     };
     assert!(matches!(error, LogError::Full { .. }), "{error}");
     let before = task.snapshot();
-    // An event that nobody waits for is not lost in silence.
+    // An event that nobody waits for waits for space.
     task.enqueue(chunk(&task, &big)).await.unwrap();
     assert!(matches!(task.flush().await, Err(LogError::Full { .. })));
     assert!(matches!(
@@ -147,11 +149,46 @@ async fn full_disk_fails_cleanly_and_recovers() {
         task.append_one(Expect::Open, chunk(&task, &big))
             .await
             .unwrap(),
-        before.seq + 1
+        before.seq + 2
     );
     log.create(new_task("ann", "u", "ctx", 0)).await.unwrap();
     let all = task.read(0, 1000).await.unwrap();
-    assert_eq!(numbers(&all), (1..=before.seq + 1).collect::<Vec<_>>());
+    assert_eq!(numbers(&all), (1..=before.seq + 2).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn turn_that_meets_a_full_disk_goes_on_when_there_is_space() {
+    const CHUNKS: u64 = 200;
+    let folder = tempfile::tempdir().unwrap();
+    let (log, limit) = SqliteLog::open_small(&folder.path().join("log.db"), 60);
+    let task = make(&log, "t").await;
+    let updates = Updates::new(task.clone(), Arc::new(SystemClock), Arc::new(UuidV7));
+    let turn = async {
+        for n in 0..CHUNKS {
+            let chunk = Artifact::new("out", vec![Part::text("x".repeat(2000))]);
+            updates
+                .artifact(chunk, n > 0, n + 1 == CHUNKS)
+                .await
+                .unwrap();
+        }
+        updates.status(TaskState::Completed, None).await.unwrap()
+    };
+    let space = async {
+        while !matches!(task.flush().await, Err(LogError::Full { .. })) {
+            tokio::task::yield_now().await;
+        }
+        limit(1_000_000);
+        task.snapshot().seq
+    };
+    let reader = drain(task.subscribe(0).unwrap());
+    let all = async { tokio::join!(turn, space, reader) };
+    let (last, met, events) = tokio::time::timeout(DEADLINE, all).await.expect("an end");
+    assert!(
+        met < last,
+        "the disk was full in the middle: {met} of {last}"
+    );
+    assert_eq!(last, CHUNKS + 2);
+    assert_eq!(numbers(&events), (1..=last).collect::<Vec<_>>());
 }
 
 #[tokio::test]
