@@ -25,13 +25,16 @@ pub const WELL_KNOWN: &str = "/.well-known/agent-card.json";
 /// Where it was before version 0.3.
 pub const WELL_KNOWN_OLD: &str = "/.well-known/agent.json";
 
+/// Whether this build serves gRPC, for [`interfaces`].
+pub const GRPC: bool = cfg!(feature = "grpc");
+
 /// The interfaces of an agent that is served by this crate's server at `base` (`http://host:port`, with or without a path
 /// or a slash at the end): every binding of 1.0 first, the preferred one foremost, then those of 0.3. `grpc` says
 /// whether gRPC is served on the same port.
 pub fn interfaces(base: &str, grpc: bool) -> Vec<AgentInterface> {
     let base = base.trim_end_matches('/');
     // 1.0 names host and port only; readers of 0.3 insist on a scheme.
-    let authority = base.split_once("://").map_or(base, |(_, rest)| rest);
+    let authority = authority(base);
     let bindings = |version: ProtocolVersion, grpc_url: &str| {
         let mut bindings = vec![
             ("JSONRPC", format!("{base}/")),
@@ -49,9 +52,18 @@ pub fn interfaces(base: &str, grpc: bool) -> Vec<AgentInterface> {
                 ..AgentInterface::default()
             })
     };
-    bindings(ProtocolVersion::V1_0, authority)
+    bindings(ProtocolVersion::V1_0, &authority)
         .chain(bindings(ProtocolVersion::V0_3, base))
         .collect()
+}
+
+/// `host:port` of an address; a path has no place in it, and the port of the scheme must be said.
+fn authority(base: &str) -> String {
+    let url = url::Url::parse(base).ok();
+    let parts = url
+        .as_ref()
+        .and_then(|url| Some((url.host_str()?, url.port_or_known_default()?)));
+    parts.map_or_else(|| base.to_owned(), |(host, port)| format!("{host}:{port}"))
 }
 
 /// The card for readers of 1.0 alone.

@@ -28,8 +28,6 @@ use crate::tasks::TaskKind;
 
 /// Connections at once. Kits open many and close few.
 const MAX_CONNECTIONS: usize = 1024;
-/// Whether gRPC is among the bindings.
-const GRPC: bool = false;
 /// How long parts may take to end. Nothing here holds anything that takes longer.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -94,7 +92,7 @@ pub async fn serve(options: ConformanceOptions) -> Result<Exit, Failure> {
     let lifecycle = Lifecycle::new();
     let tracker = lifecycle.tasks().tracker().clone();
     let card = AgentCard {
-        supported_interfaces: card::interfaces(&url, GRPC),
+        supported_interfaces: card::interfaces(&url, card::GRPC),
         ..options.card
     };
     let server_options = ServerOptions {

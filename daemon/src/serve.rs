@@ -154,36 +154,4 @@ async fn answer(
 }
 
 #[cfg(test)]
-mod tests {
-    use http::StatusCode;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn refused_body_still_gets_its_answer() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let stop = CancellationToken::new();
-        let tracker = TaskTracker::new();
-        let refuse = || async { StatusCode::PAYLOAD_TOO_LARGE };
-        let router = Router::new().route("/", axum::routing::post(refuse));
-        tracker.spawn(serve(listener, router, 4, tracker.clone(), stop.clone()));
-
-        let mut client = TcpStream::connect(address).await.unwrap();
-        let body = vec![b'x'; 8 << 20];
-        let head = format!(
-            "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
-            body.len()
-        );
-        client.write_all(head.as_bytes()).await.unwrap();
-        // All of it, although the answer has long been given.
-        client.write_all(&body).await.unwrap();
-        let mut text = String::new();
-        client.read_to_string(&mut text).await.unwrap();
-        assert!(text.starts_with("HTTP/1.1 413 "), "{text}");
-
-        stop.cancel();
-        tracker.close();
-        tracker.wait().await;
-    }
-}
+mod tests;

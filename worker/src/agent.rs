@@ -5,13 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use a2a_proto::card::ExtendedCard;
+use a2a_proto::card::{ExtendedCard, GRPC};
 use a2a_proto::error::A2aError;
+use a2a_proto::sequence;
 use a2a_proto::server::{
     Acceptance, Agent, AgentError, Caller, CancelTarget, Incoming, Turn, Updates,
 };
 use a2a_proto::types::{
-    AgentCapabilities, AgentCard, AgentSkill, HTTPAuthSecurityScheme, PartContent,
+    AgentCapabilities, AgentCard, AgentExtension, AgentSkill, HTTPAuthSecurityScheme, PartContent,
     SecurityRequirement, SecurityScheme, StringList,
 };
 
@@ -98,18 +99,24 @@ impl Agent for Worker {
     }
 }
 
+fn extensions() -> Vec<AgentExtension> {
+    let mut extensions = a2a_proto::activity::extensions();
+    extensions.push(sequence::extension());
+    extensions
+}
+
 fn card(identity: &Identity) -> AgentCard {
     let mut card = AgentCard {
         name: identity.agent_id.clone(),
         description: "A coding agent in a sandbox with one workspace. Send it a task in words; it streams what it does and \
                       returns what it changed as files, a patch and a git bundle."
             .to_owned(),
-        supported_interfaces: a2a_proto::card::interfaces(&identity.url, false),
+        supported_interfaces: a2a_proto::card::interfaces(&identity.url, GRPC),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capabilities: AgentCapabilities {
             streaming: Some(true),
-push_notifications: Some(true),
-            extensions: a2a_proto::activity::extensions(),
+            push_notifications: Some(true),
+            extensions: extensions(),
             ..AgentCapabilities::default()
         },
         default_input_modes: INPUT_MODES.map(str::to_owned).to_vec(),

@@ -156,4 +156,6 @@ fn the_interfaces_of_our_server_name_1_0_first_and_grpc_in_the_form_of_each_vers
         ]
     );
     assert_eq!(listed("https://h", false).len(), 4);
+    assert_eq!(listed("https://h/below", true)[2], "1.0 GRPC h:443");
+    assert_eq!(listed("http://[::1]:80", true)[2], "1.0 GRPC [::1]:80");
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use a2a_proto::activity;
-use a2a_proto::card::{ExtendedCard, interfaces};
+use a2a_proto::card::{ExtendedCard, GRPC, interfaces};
 use a2a_proto::types::{
     AgentCapabilities, AgentCard, AgentExtension, AgentSkill, HTTPAuthSecurityScheme,
     SecurityRequirement, SecurityScheme, StringList,
@@ -41,6 +41,7 @@ pub(crate) struct Identity {
 /// The card.
 pub(super) fn card(identity: &Identity) -> AgentCard {
     let mut extensions = activity::extensions();
+    extensions.push(a2a_proto::sequence::extension());
     extensions.push(AgentExtension {
         uri: JOB_URI.to_owned(),
         description: "in the metadata of a message: the fields of `POST /jobs` (`plan`, `outline`, `repo`, `base`, `limits`, \
@@ -54,7 +55,7 @@ pub(super) fn card(identity: &Identity) -> AgentCard {
         description: "Takes a job for coding agents, splits it into a plan of subtasks, runs each on a sandboxed worker, streams \
                       what they do, and returns what they made as files, a patch and an archive."
             .to_owned(),
-        supported_interfaces: interfaces(&identity.url, false)
+        supported_interfaces: interfaces(&identity.url, GRPC)
             .into_iter()
             .filter(|interface| interface.protocol_version == "1.0")
             .collect(),

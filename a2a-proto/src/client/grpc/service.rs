@@ -18,9 +18,7 @@ const DETAILS: &str = "grpc-status-details-bin";
 /// What tonic decodes with.
 const DECODER: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_decode_allow_trailing_bits(true)
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
 /// A channel whose answers hold no surprise.

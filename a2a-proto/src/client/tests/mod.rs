@@ -2,6 +2,8 @@
 //! and hangs up, so that every cut is at an exact byte.
 
 mod calls;
+#[cfg(all(feature = "grpc", feature = "server"))]
+mod grpc;
 mod older;
 mod streams;
 
