@@ -14,9 +14,10 @@ use a2a_proto::log::SqliteLog;
 use a2a_proto::push::{AllowList, Keyring, PushOptions, Pusher};
 use a2a_proto::server::{AnyCaller, Authenticator, BearerToken, Caller, Server, ServerOptions};
 use daemon::listen::Authentication;
-use daemon::serve::serve;
+use daemon::serve::serve_with;
 use daemon::state::{Endpoint, StateError, create_private_dir, default_root, write_private};
 use daemon::tasks::{TaskKind, Tasks};
+use daemon::tls::{self, Tls};
 use rustix::fs::{FlockOperation, flock};
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
@@ -84,7 +85,12 @@ pub async fn start(
         tokio::task::spawn_blocking(move || args.settle(authentication)).await??
     };
     let address = listener.local_addr().map_err(StartError::Address)?;
-    let url = url_of(address);
+    let tls = {
+        let (certificate, key) = (config.tls_cert.clone(), config.tls_key.clone());
+        let open = move || Tls::open(certificate.as_deref(), key.as_deref());
+        tokio::task::spawn_blocking(open).await??
+    };
+    let url = url_of(tls::scheme(tls.as_ref()), address);
     let files = {
         let config = config.clone();
         tokio::task::spawn_blocking(move || open(&config)).await??
@@ -189,8 +195,9 @@ pub async fn start(
         stop: stop.clone(),
     });
     let connections = config.limits.max_streams.get() + SPARE_CONNECTIONS;
-    let serving = serve(
+    let serving = serve_with(
         listener,
+        tls,
         // What REST does not take is the protocol's.
         api.merge(server.router()),
         connections,
@@ -320,13 +327,13 @@ fn authenticator(config: &Config, token: &SecretString) -> Arc<dyn Authenticator
 }
 
 /// Where processes of this machine reach the captain: an address for "everywhere" is not one to connect to.
-fn url_of(address: SocketAddr) -> String {
+fn url_of(scheme: &str, address: SocketAddr) -> String {
     let ip = match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
         IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
         ip => ip,
     };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
+    format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
 }
 
 #[cfg(test)]

@@ -31,6 +31,10 @@ const MAX_KEY_BYTES: u64 = 16 * 1024;
 pub struct Config {
     /// Where the API listens. A public address needs authentication.
     pub listen: SocketAddr,
+    /// The TLS certificate chain to serve with, PEM; read again when the file changes. `None` serves without TLS.
+    pub tls_cert: Option<PathBuf>,
+    /// The private key of the TLS certificate, PEM.
+    pub tls_key: Option<PathBuf>,
     /// Where tokens, keys, the database and the jobs live; `None` is the user's state folder.
     pub state_dir: Option<PathBuf>,
     /// The worker program; `None` looks next to the captain's own executable, then in `PATH`.
@@ -105,6 +109,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, DEFAULT_PORT)),
+            tls_cert: None,
+            tls_key: None,
             state_dir: None,
             worker_bin: None,
             no_auth: false,
@@ -147,6 +153,12 @@ pub struct ConfigArgs {
     /// Address to listen on [default: 127.0.0.1:8000]
     #[arg(long, value_name = "ADDR:PORT", env = "CAPTAIN_LISTEN")]
     pub listen: Option<SocketAddr>,
+    /// TLS certificate chain to serve with, PEM; read again when the file changes
+    #[arg(long, value_name = "FILE", env = "CAPTAIN_TLS_CERT")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of the TLS certificate, PEM
+    #[arg(long, value_name = "FILE", env = "CAPTAIN_TLS_KEY")]
+    pub tls_key: Option<PathBuf>,
     /// Folder for the database, keys and jobs [default: the user's state folder, flotilla/captain]
     #[arg(long, value_name = "DIR", env = "CAPTAIN_STATE_DIR")]
     pub state_dir: Option<PathBuf>,
@@ -291,6 +303,8 @@ impl Config {
             }
         }
         set(&mut self.listen, args.listen.as_ref());
+        set_some(&mut self.tls_cert, args.tls_cert.as_ref());
+        set_some(&mut self.tls_key, args.tls_key.as_ref());
         set_some(&mut self.state_dir, args.state_dir.as_ref());
         set_some(&mut self.worker_bin, args.worker_bin.as_ref());
         self.no_auth |= args.no_auth;
@@ -341,6 +355,10 @@ impl Config {
         }
         daemon::listen::check(self.listen, self.authentication())
             .map_err(|error| invalid("listen", error.to_string()))?;
+        if self.tls_cert.is_some() != self.tls_key.is_some() {
+            let problem = "tls_cert and tls_key are given together: name both files or none";
+            return Err(invalid("tls_cert", problem));
+        }
         for (setting, path) in [
             ("agent.agent_bin", self.agent.agent_bin.as_ref()),
             ("agent.api_key_file", self.agent.api_key_file.as_ref()),

@@ -9,6 +9,7 @@ use daemon::a2a::A2aChoiceError;
 use daemon::exit::Exit;
 use daemon::listen::ListenError;
 use daemon::state::StateError;
+use daemon::tls::TlsError;
 
 use crate::auth::IdentityError;
 use crate::config::ConfigError;
@@ -27,6 +28,9 @@ pub enum StartError {
     /// The address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// The TLS certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The state folder cannot be used.
     #[error(transparent)]
     State(#[from] StateError),
@@ -87,9 +91,9 @@ impl StartError {
     /// The exit code of a process that ends for this reason.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::Listen(ListenError::PublicWithoutAuthentication { .. }) => {
-                Exit::BadInput
-            }
+            Self::Config(_)
+            | Self::Tls(_)
+            | Self::Listen(ListenError::PublicWithoutAuthentication { .. }) => Exit::BadInput,
             Self::Listen(_) | Self::InUse { .. } | Self::NoWorker { .. } => Exit::Unavailable,
             Self::A2a(error) => error.exit(),
             Self::Identity(_) => Exit::NotPermitted,

@@ -17,7 +17,7 @@ use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use tower::Service as _;
 
 use self::http2::http2;
+use crate::tls::Tls;
 
 /// How long a client may take to send a request's head. Also ends connections that are kept open for nothing.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
@@ -32,6 +33,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_HEAD_BYTES: usize = 64 * 1024;
 /// Pause after a failed accept. It fails when the process has no file descriptors left; some come free meanwhile.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long a client may take to agree on TLS.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much of a refused body is thrown away, and for how long, before the connection is closed all the same.
 const LINGER_BYTES: u64 = 64 << 20;
@@ -49,6 +53,21 @@ pub async fn serve(
     tracker: TaskTracker,
     stop: CancellationToken,
 ) -> io::Result<()> {
+    serve_with(listener, None, router, connections, tracker, stop).await
+}
+
+/// The same, over TLS where there is a certificate.
+///
+/// # Errors
+/// None at present: what fails, fails for one connection.
+pub async fn serve_with(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    router: Router,
+    connections: usize,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(connections));
     loop {
         let accepted = tokio::select! {
@@ -58,10 +77,15 @@ pub async fn serve(
         match accepted {
             Ok((stream, permit)) => {
                 let (router, stop) = (router.clone(), stop.clone());
-                let streams = tracker.clone();
+                let (streams, tls) = (tracker.clone(), tls.clone());
                 tracker.spawn(async move {
                     let _permit = permit;
-                    connection(stream, router, streams, stop).await;
+                    match tls {
+                        None => connection(stream, router, streams, stop).await,
+                        Some(tls) => {
+                            Box::pin(secure(stream, &tls, router, streams, stop)).await;
+                        }
+                    }
                 });
             }
             Err(error) => {
@@ -105,7 +129,33 @@ async fn connection(
     }
 }
 
-async fn http1(stream: TcpStream, router: Router, stop: CancellationToken) {
+/// A connection over TLS: what is spoken inside is agreed on with it.
+async fn secure(
+    stream: TcpStream,
+    tls: &Arc<Tls>,
+    router: Router,
+    tracker: TaskTracker,
+    stop: CancellationToken,
+) {
+    let acceptor = tls.acceptor().await;
+    let agreed = tokio::select! {
+        agreed = tokio::time::timeout(HANDSHAKE_TIMEOUT, acceptor.accept(stream)) => agreed,
+        () = stop.cancelled() => return,
+    };
+    match agreed {
+        Ok(Ok(stream)) if stream.get_ref().1.alpn_protocol() == Some(b"h2") => {
+            http2(stream, router, tracker, stop).await;
+        }
+        Ok(Ok(stream)) => http1(stream, router, stop).await,
+        Ok(Err(error)) => tracing::debug!(%error, "no TLS came about"),
+        Err(_) => tracing::debug!("a client took too long to agree on TLS"),
+    }
+}
+
+async fn http1<I>(stream: I, router: Router, stop: CancellationToken)
+where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let service = hyper::service::service_fn(move |request: Request<Incoming>| {
         let mut router = router.clone();
         // A router is always ready.
@@ -137,7 +187,7 @@ async fn http1(stream: TcpStream, router: Router, stop: CancellationToken) {
 /// Closes a connection without losing the answer. A client may still be sending a body that was refused; closing at once
 /// would reset the connection, and the client would find that instead of the answer. So its bytes are thrown away until it
 /// has read the answer and closes too, within bounds.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let discard = async {
         stream.shutdown().await?;
         tokio::io::copy(&mut stream.take(LINGER_BYTES), &mut tokio::io::sink()).await

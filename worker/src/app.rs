@@ -18,9 +18,10 @@ use daemon::cli::Failure;
 use daemon::exit::Exit;
 use daemon::lifecycle::Lifecycle;
 use daemon::listen::Authentication;
-use daemon::serve::serve as serve_connections;
+use daemon::serve::serve_with;
 use daemon::state::Endpoint;
 use daemon::tasks::TaskKind;
+use daemon::tls::Tls;
 use secrecy::SecretString;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -58,6 +59,7 @@ pub(crate) struct Parts {
     pub(crate) sandbox: Sandbox,
     pub(crate) log: Arc<SqliteLog>,
     pub(crate) url: String,
+    pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) warm: bool,
     pub(crate) push_allow: AllowList,
 }
@@ -131,8 +133,9 @@ pub(crate) async fn serve(
     ));
     let router = downloads.merge(server.router());
 
-    let serving = serve_connections(
+    let serving = serve_with(
         listener,
+        parts.tls.clone(),
         router,
         MAX_CONNECTIONS,
         tracker.clone(),

@@ -124,6 +124,6 @@ fn address_for_everywhere_is_announced_as_loopback() {
         ("[::]:80", "http://[::1]:80"),
         ("192.0.2.1:80", "http://192.0.2.1:80"),
     ] {
-        assert_eq!(url_of(address.parse().unwrap()), url);
+        assert_eq!(url_of("http", address.parse().unwrap()), url);
     }
 }

@@ -16,6 +16,7 @@ use hyper::body::Incoming;
 use hyper::rt::Executor;
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -61,12 +62,14 @@ where
 }
 
 /// Serves one connection until it ends or `stop` is cancelled, then until its open requests are answered.
-pub(super) async fn http2(
-    stream: TcpStream,
+pub(super) async fn http2<I>(
+    stream: I,
     router: Router,
     tracker: TaskTracker,
     stop: CancellationToken,
-) {
+) where
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     // Held by every open request; alone, nothing is asked for.
     let open = Arc::new(());
     let requests = Arc::clone(&open);

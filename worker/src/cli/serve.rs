@@ -22,6 +22,7 @@ use daemon::cli::Failure;
 use daemon::conformance::{self, ConformanceArgs, ConformanceOptions};
 use daemon::exit::Exit;
 use daemon::listen::{self, Authentication, ListenError};
+use daemon::tls::{self, Tls};
 
 use crate::app::{self, Parts};
 use crate::card::{AgentIdCard, CardProblems, CheckOptions, check};
@@ -89,6 +90,17 @@ pub(super) struct Serve {
     /// *.suffix, an address, a network or `loopback`; may be given several times; added to the card's push_allow
     #[arg(long, value_name = "RECEIVER", value_delimiter = ',')]
     push_allow: Vec<Allowed>,
+    /// The TLS certificate chain to serve with, PEM; read again when the file changes
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "tls_key",
+        conflicts_with = "conformance"
+    )]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the TLS certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// Where programs are looked for
     #[arg(env = "PATH", long = "path", hide = true)]
     path: Option<OsString>,
@@ -122,6 +134,8 @@ impl Serve {
         };
         listen::check(address, authentication).map_err(|error| listen_failure(&error))?;
         let a2a = self.a2a.settle(authentication)?;
+        let tls = Tls::open(self.tls_cert.as_deref(), self.tls_key.as_deref())
+            .map_err(|error| Failure::from_error(Exit::BadInput, &error))?;
         let probe = Probe::begin()?;
         let program = app::find_agent(
             self.driver,
@@ -151,7 +165,7 @@ impl Serve {
             let bound = listener
                 .local_addr()
                 .map_err(|error| Failure::from_error(Exit::Internal, &error))?;
-            let url = self.url(bound);
+            let url = self.url(bound, tls::scheme(tls.as_ref()));
             let parts = Parts {
                 card,
                 program,
@@ -165,6 +179,7 @@ impl Serve {
                 sandbox,
                 log,
                 url: url.clone(),
+                tls,
                 warm: self.warm,
                 push_allow: AllowList::new(push_allow),
             };
@@ -223,12 +238,14 @@ impl Serve {
         self.listen.unwrap_or_else(default)
     }
 
-    fn url(&self, bound: SocketAddr) -> String {
+    fn url(&self, bound: SocketAddr, scheme: &str) -> String {
         match &self.public_url {
             Some(url) => without_slash(url),
             // Nobody can call an unspecified address; from here the loopback one leads to the same place.
-            None if bound.ip().is_unspecified() => format!("http://127.0.0.1:{}", bound.port()),
-            None => format!("http://{bound}"),
+            None if bound.ip().is_unspecified() => {
+                format!("{scheme}://127.0.0.1:{}", bound.port())
+            }
+            None => format!("{scheme}://{bound}"),
         }
     }
 
