@@ -12,6 +12,7 @@ mod feed;
 mod handle;
 pub mod ports;
 mod recover;
+mod talk;
 #[cfg(test)]
 pub(crate) mod test_support;
 #[cfg(test)]

@@ -55,10 +55,7 @@ pub(super) fn card(identity: &Identity) -> AgentCard {
         description: "Takes a job for coding agents, splits it into a plan of subtasks, runs each on a sandboxed worker, streams \
                       what they do, and returns what they made as files, a patch and an archive."
             .to_owned(),
-        supported_interfaces: interfaces(&identity.url, GRPC)
-            .into_iter()
-            .filter(|interface| interface.protocol_version == "1.0")
-            .collect(),
+        supported_interfaces: interfaces(&identity.url, GRPC),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         capabilities: AgentCapabilities {
             streaming: Some(true),

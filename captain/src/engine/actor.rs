@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use captain_core::event::EVENT_VERSION;
-use captain_core::machine::{ApplyError, MAX_MESSAGES};
 use captain_core::{
     Attempt, Envelope, Job, JobEvent, JobId, JobSpec, JobState, StopReason, SubtaskId,
     SubtaskState, schedule,
@@ -289,73 +288,6 @@ impl Actor {
         Ok(id)
     }
 
-    /// Records what a person said. Whom it is for is decided here, so that a replay need not decide it again.
-    fn reply(
-        &mut self,
-        job: &JobId,
-        reply: Reply,
-        answer: oneshot::Sender<Result<(), EngineError>>,
-    ) {
-        let Some(live) = self.jobs.get(job) else {
-            return drop(answer.send(Err(EngineError::NotFound(job.clone()))));
-        };
-        let Reply {
-            text,
-            by: from,
-            subtask,
-            id,
-        } = reply;
-        let messages = live.job.messages();
-        if id.is_some() && messages.iter().any(|message| message.id == id) {
-            // Said before: the answer is the same.
-            return self.batch.answers.push(Answer::Done(answer));
-        }
-        let full = messages.len() >= MAX_MESSAGES as usize;
-        let asking = || {
-            let questions = live.job.open_questions();
-            questions.first().map(|(id, _)| (*id).clone())
-        };
-        let event = JobEvent::MessageReceived {
-            message: u32::try_from(messages.len()).unwrap_or(u32::MAX - 1) + 1,
-            from,
-            text,
-            id,
-            subtask: subtask.or_else(asking),
-        };
-        let state = live.job.state().name().to_owned();
-        let refused = match self.record(job, None, event) {
-            Ok(()) => return self.batch.answers.push(Answer::Done(answer)),
-            Err(EngineError::Refused { source, .. }) if full => {
-                debug!(%job, error = %source, "a message is refused");
-                EngineError::NotTaken {
-                    job: job.clone(),
-                    reason: format!("it has {MAX_MESSAGES} messages already"),
-                }
-            }
-            Err(EngineError::Refused {
-                source: ApplyError::UnknownSubtask { subtask, .. },
-                ..
-            }) => EngineError::NotTaken {
-                job: job.clone(),
-                reason: format!("there is no subtask {subtask}"),
-            },
-            Err(EngineError::Refused {
-                source: ApplyError::Unexpected { what, state, .. },
-                ..
-            }) if what != "the job" => EngineError::NotTaken {
-                job: job.clone(),
-                reason: format!("{what} is {state}"),
-            },
-            Err(EngineError::Refused { .. }) => EngineError::WrongState {
-                job: job.clone(),
-                state,
-                action: "to send it a message",
-            },
-            Err(error) => error,
-        };
-        drop(answer.send(Err(refused)));
-    }
-
     /// Records what a person asked for, if the job allows it.
     fn change(
         &mut self,
@@ -395,7 +327,7 @@ impl Actor {
     }
 
     /// Applies an event and puts it into the batch. On an error nothing has changed.
-    fn record(
+    pub(super) fn record(
         &mut self,
         id: &JobId,
         cursor: Option<u64>,
