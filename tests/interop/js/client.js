@@ -23,6 +23,8 @@ import {
   STREAM,
   TOKEN,
   UNKNOWN,
+  WRITE_ANSWER,
+  WRITE_HELLO,
   check,
   run,
 } from './scenario.js';
@@ -45,8 +47,12 @@ function request(text, { task = '', context = '', atOnce = false } = {}) {
   });
 }
 
+/** All text of some parts, files included. */
 const texts = (parts = []) =>
-  parts.map((part) => (part.content?.$case === 'text' ? part.content.value : '')).join('');
+  parts
+    .filter((part) => ['text', 'raw'].includes(part.content?.$case))
+    .map((part) => part.content.value.toString())
+    .join('');
 
 /** Everything that a task says: its artifacts, its status, the agent's part of its history. */
 function said(task) {
@@ -106,7 +112,7 @@ async function discover() {
 }
 
 async function opSend() {
-  const task = await send(HELLO);
+  const task = await send(WRITE_HELLO);
   wants(task, TaskState.TASK_STATE_COMPLETED);
   check(said(task).includes(HELLO), `the echo is missing in ${said(task)}`);
   check(task.contextId, 'the task has no contextId');
@@ -188,7 +194,7 @@ async function opInput() {
   const task = await send(ASK);
   wants(task, TaskState.TASK_STATE_INPUT_REQUIRED);
   check(said(task).includes('colour'), `the question is missing in ${said(task)}`);
-  const after = await send(ANSWER, { task: task.id, context: task.contextId });
+  const after = await send(WRITE_ANSWER, { task: task.id, context: task.contextId });
   check(after.id === task.id, 'the answer went to another task');
   wants(after, TaskState.TASK_STATE_COMPLETED);
   check(said(after).includes(ANSWER), `the answer is missing in ${said(after)}`);
@@ -226,7 +232,7 @@ async function opPush() {
   await client.deleteTaskPushNotificationConfig({ ...where, id: 'two' });
   await one();
   // The turn after this is what the webhook is told about.
-  await send(ANSWER, { task: task.id, context: task.contextId });
+  await send(WRITE_ANSWER, { task: task.id, context: task.contextId });
   return task.id;
 }
 

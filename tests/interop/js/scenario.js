@@ -2,11 +2,16 @@
 //
 // The same scenario as in the other languages' folders; see ../README.md. Knows no SDK.
 
-export const HELLO = 'hello interop';
+import { randomUUID } from 'node:crypto';
+
+// New with each run: an agent with a workspace tells of what changed in it. Everybody else echoes the whole text.
+export const HELLO = `hello ${randomUUID()}`;
+export const WRITE_HELLO = `write hello.txt ${HELLO}`;
 export const CHUNKS = 5;
 export const STREAM = `spam ${CHUNKS}`;
 export const ASK = 'input Which colour?';
-export const ANSWER = 'the answer is blue';
+export const ANSWER = `blue ${randomUUID()}`;
+export const WRITE_ANSWER = `write answer.txt ${ANSWER}`;
 export const HANG = 'hang';
 // One chunk of the directive that the benches use.
 export const BULK = '0123456789abcdef'.repeat(4);

@@ -5,6 +5,7 @@ speaks protocol 0.3 alone, so the version is an argument only because all driver
 """
 
 import asyncio
+import base64
 import sys
 import uuid
 
@@ -13,6 +14,7 @@ import httpx
 from a2a.client import A2ACardResolver, ClientConfig, ClientFactory
 from a2a.client.errors import A2AClientHTTPError, A2AClientJSONRPCError
 from a2a.types import (
+    FileWithBytes,
     GetTaskPushNotificationConfigParams,
     Message,
     Part,
@@ -27,7 +29,21 @@ from a2a.types import (
     TextPart,
 )
 
-from scenario import ANSWER, ASK, CHUNKS, HANG, HELLO, STREAM, TOKEN, UNKNOWN, Absent, check, run
+from scenario import (
+    ANSWER,
+    ASK,
+    CHUNKS,
+    HANG,
+    HELLO,
+    STREAM,
+    TOKEN,
+    UNKNOWN,
+    WRITE_ANSWER,
+    WRITE_HELLO,
+    Absent,
+    check,
+    run,
+)
 
 NOT_FOUND = -32001
 
@@ -47,8 +63,14 @@ def message(text, *, task=None, context=None):
 
 
 def texts(parts):
-    """All text of some parts."""
-    return "".join(part.root.text for part in parts if part.root.kind == "text")
+    """All text of some parts, files included."""
+    words = []
+    for part in parts:
+        if part.root.kind == "text":
+            words.append(part.root.text)
+        elif part.root.kind == "file" and isinstance(part.root.file, FileWithBytes):
+            words.append(base64.b64decode(part.root.file.bytes).decode(errors="replace"))
+    return "".join(words)
 
 
 def said(task):
@@ -114,7 +136,7 @@ class Driver:
         raise AssertionError("no answer")
 
     async def op_send(self):
-        task = await self.send(HELLO)
+        task = await self.send(WRITE_HELLO)
         check(task.status.state == TaskState.completed, f"state {task.status.state}")
         check(HELLO in said(task), f"the echo is missing in {said(task)!r}")
         check(task.context_id, "the task has no contextId")
@@ -175,7 +197,7 @@ class Driver:
         task = await self.send(ASK)
         check(task.status.state == TaskState.input_required, f"state {task.status.state}")
         check("colour" in said(task), f"the question is missing in {said(task)!r}")
-        after = await self.send(ANSWER, task=task.id, context=task.context_id)
+        after = await self.send(WRITE_ANSWER, task=task.id, context=task.context_id)
         check(after.id == task.id, "the answer went to another task")
         check(after.status.state == TaskState.completed, f"state {after.status.state}")
         check(ANSWER in said(after), f"the answer is missing in {said(after)!r}")
@@ -209,7 +231,7 @@ class Driver:
         url = got.push_notification_config.url
         check(url == self.webhook, f"it has url {url}")
         # The turn after this is what the webhook is told about.
-        await self.send(ANSWER, task=task.id, context=task.context_id)
+        await self.send(WRITE_ANSWER, task=task.id, context=task.context_id)
         return task.id
 
 

@@ -30,7 +30,21 @@ from a2a.types import (
     TaskState,
 )
 
-from scenario import ANSWER, ASK, CHUNKS, HANG, HELLO, STREAM, TOKEN, UNKNOWN, Absent, check, run
+from scenario import (
+    ANSWER,
+    ASK,
+    CHUNKS,
+    HANG,
+    HELLO,
+    STREAM,
+    TOKEN,
+    UNKNOWN,
+    WRITE_ANSWER,
+    WRITE_HELLO,
+    Absent,
+    check,
+    run,
+)
 
 
 def request(text, *, task=None, context=None, at_once=False):
@@ -48,8 +62,8 @@ def request(text, *, task=None, context=None, at_once=False):
 
 
 def texts(parts):
-    """All text of some parts."""
-    return "".join(part.text for part in parts)
+    """All text of some parts, files included."""
+    return "".join(part.text or part.raw.decode(errors="replace") for part in parts)
 
 
 def said(task):
@@ -102,12 +116,17 @@ class Driver:
         check(chosen, f"the card offers no {self.binding} {self.version}")
         del card.supported_interfaces[:]
         card.supported_interfaces.extend(chosen)
+
+        def channel(url):
+            # A 0.3 card writes a gRPC address as a URL; a channel wants host and port.
+            return grpc.aio.insecure_channel(url.removeprefix("http://").rstrip("/"))
+
         made = []
         for streaming in (False, True):
             config = ClientConfig(
                 streaming=streaming,
                 httpx_client=self.http,
-                grpc_channel_factory=grpc.aio.insecure_channel,
+                grpc_channel_factory=channel,
                 supported_protocol_bindings=[self.binding],
             )
             made.append(ClientFactory(config).create(card))
@@ -122,7 +141,7 @@ class Driver:
         raise AssertionError("no answer")
 
     async def op_send(self):
-        task = await self.send(HELLO)
+        task = await self.send(WRITE_HELLO)
         check(task.status.state == TaskState.TASK_STATE_COMPLETED, f"state {task.status.state}")
         check(HELLO in said(task), f"the echo is missing in {said(task)!r}")
         check(task.context_id, "the task has no contextId")
@@ -187,7 +206,7 @@ class Driver:
             task.status.state == TaskState.TASK_STATE_INPUT_REQUIRED, f"state {task.status.state}"
         )
         check("colour" in said(task), f"the question is missing in {said(task)!r}")
-        after = await self.send(ANSWER, task=task.id, context=task.context_id)
+        after = await self.send(WRITE_ANSWER, task=task.id, context=task.context_id)
         check(after.id == task.id, "the answer went to another task")
         check(after.status.state == TaskState.TASK_STATE_COMPLETED, f"state {after.status.state}")
         check(ANSWER in said(after), f"the answer is missing in {said(after)!r}")
@@ -215,7 +234,7 @@ class Driver:
         check(got.url == self.webhook, f"it has url {got.url}")
         if self.version == "0.3" and self.binding == "HTTP+JSON":
             # The SDK's 0.3 REST transport can neither list nor delete.
-            await self.send(ANSWER, task=task.id, context=task.context_id)
+            await self.send(WRITE_ANSWER, task=task.id, context=task.context_id)
             return task.id
         listed = await self.unary.list_task_push_notification_configs(
             ListTaskPushNotificationConfigsRequest(task_id=task.id)
@@ -232,7 +251,7 @@ class Driver:
         )
         check([c.id for c in listed.configs] == [made.id], f"listed {[c.id for c in listed.configs]}")
         # The turn after this is what the webhook is told about.
-        await self.send(ANSWER, task=task.id, context=task.context_id)
+        await self.send(WRITE_ANSWER, task=task.id, context=task.context_id)
         return task.id
 
 

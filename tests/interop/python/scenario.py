@@ -7,12 +7,16 @@ import asyncio
 import json
 import sys
 import traceback
+import uuid
 
-HELLO = "hello interop"
+# New with each run: an agent with a workspace tells of what changed in it. Everybody else echoes the whole text.
+HELLO = f"hello {uuid.uuid4()}"
+WRITE_HELLO = f"write hello.txt {HELLO}"
 CHUNKS = 5
 STREAM = f"spam {CHUNKS}"
 ASK = "input Which colour?"
-ANSWER = "the answer is blue"
+ANSWER = f"blue {uuid.uuid4()}"
+WRITE_ANSWER = f"write answer.txt {ANSWER}"
 HANG = "hang"
 # One chunk of the directive that the benches use.
 BULK = "0123456789abcdef" * 4

@@ -108,10 +108,12 @@ func (d *driver) ask(ctx context.Context, request *a2a.SendMessageRequest, state
 	return task, nil
 }
 
+// texts is all text of some parts, files included.
 func texts(parts a2a.ContentParts) string {
 	var all strings.Builder
 	for _, part := range parts {
 		all.WriteString(part.Text())
+		all.Write(part.Raw())
 	}
 	return all.String()
 }
@@ -152,7 +154,7 @@ func read(event a2a.Event) (text string, state a2a.TaskState) {
 }
 
 func (d *driver) send(ctx context.Context) (string, error) {
-	task, err := d.ask(ctx, request(scenario.Hello, nil), a2a.TaskStateCompleted)
+	task, err := d.ask(ctx, request(scenario.WriteHello, nil), a2a.TaskStateCompleted)
 	if err != nil {
 		return "", err
 	}
@@ -303,7 +305,7 @@ func (d *driver) input(ctx context.Context) (string, error) {
 	if !strings.Contains(said(task), "colour") {
 		return "", fmt.Errorf("the question is missing in %q", said(task))
 	}
-	after, err := d.ask(ctx, request(scenario.Answer, task), a2a.TaskStateCompleted)
+	after, err := d.ask(ctx, request(scenario.WriteAnswer, task), a2a.TaskStateCompleted)
 	if err != nil {
 		return "", err
 	}
@@ -372,7 +374,7 @@ func (d *driver) push(ctx context.Context) (string, error) {
 		return "", err
 	}
 	// The turn after this is what the webhook is told about.
-	_, err = d.ask(ctx, request(scenario.Answer, task), a2a.TaskStateCompleted)
+	_, err = d.ask(ctx, request(scenario.WriteAnswer, task), a2a.TaskStateCompleted)
 	return string(task.ID), err
 }
 

@@ -14,13 +14,20 @@ import (
 
 // The texts of the scenario.
 const (
-	Hello   = "hello interop"
 	Chunks  = 5
 	Ask     = "input Which colour?"
-	Answer  = "the answer is blue"
 	Hang    = "hang"
 	Unknown = "00000000-0000-7000-8000-000000000000"
 	Token   = "interop-token"
+)
+
+// Hello and Answer are new with each run: an agent with a workspace tells of what changed in it. Everybody else echoes the
+// whole text.
+var (
+	Hello       = fmt.Sprintf("hello %d", time.Now().UnixNano())
+	WriteHello  = "write hello.txt " + Hello
+	Answer      = fmt.Sprintf("blue %d", time.Now().UnixNano())
+	WriteAnswer = "write answer.txt " + Answer
 )
 
 // Stream asks for chunks.

@@ -6,16 +6,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-/// Echoed.
-pub const HELLO: &str = "hello interop";
 /// How many chunks the stream has.
 pub const CHUNKS: usize = 5;
 /// Asks for the chunks.
 pub const STREAM: &str = "spam 5";
 /// Asks a question back.
 pub const ASK: &str = "input Which colour?";
-/// Answers it.
-pub const ANSWER: &str = "the answer is blue";
 /// Runs until it is cancelled.
 pub const HANG: &str = "hang";
 /// A task that nobody made.
@@ -25,6 +21,12 @@ pub const TOKEN: &str = "interop-token";
 
 /// One operation's time. The slowest one starts a real agent process and stops it again.
 const LIMIT: Duration = Duration::from_secs(30);
+
+/// `word` and something that is new with each run: an agent with a workspace tells of what changed in it. Everybody else
+/// echoes the whole text.
+pub fn fresh(word: &str) -> String {
+    format!("{word} {}", uuid::Uuid::new_v4())
+}
 
 /// Why an operation did not succeed.
 pub enum Failure {

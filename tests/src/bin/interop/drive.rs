@@ -9,7 +9,7 @@ use a2a_proto::{
     clock::{Ids, UuidV7},
     error::A2aError,
     types::{
-        ListTasksRequest, Message, Part, Role, SendMessageConfiguration, SendMessageRequest,
+        ListTasksRequest, Message, Part, PartContent, Role, SendMessageConfiguration, SendMessageRequest,
         SendMessageResponse, StreamResponse, Task, TaskState,
     },
 };
@@ -18,11 +18,9 @@ use serde_json::json;
 
 use crate::Failure;
 
-const HELLO: &str = "hello interop";
 const CHUNKS: usize = 5;
 const STREAM: &str = "spam 5";
 const ASK: &str = "input Which colour?";
-const ANSWER: &str = "the answer is blue";
 const HANG: &str = "hang";
 /// Chunks, and then nothing until it is cancelled: only our own agents know more than one directive.
 const PIECES: &str = "spam 5\nhang";
@@ -133,8 +131,20 @@ fn request(text: &str, task: Option<&Task>, at_once: bool) -> SendMessageRequest
     }
 }
 
+/// `word` and something that is new with each run: an agent with a workspace tells of what changed in it. Everybody else
+/// echoes the whole text.
+fn fresh(word: &str) -> String {
+    format!("{word} {}", UuidV7.next())
+}
+
+/// All text of some parts, files included.
 fn texts(parts: &[Part]) -> String {
-    parts.iter().filter_map(Part::as_text).collect()
+    let text = |part: &Part| match &part.content {
+        PartContent::Text(text) => text.to_string(),
+        PartContent::Raw(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        PartContent::Url(_) | PartContent::Data(_) => String::new(),
+    };
+    parts.iter().map(text).collect()
 }
 
 /// Everything that a task says: its artifacts, its status, the agent's part of its history.
@@ -191,10 +201,12 @@ impl Driver {
     }
 
     async fn send(&self) -> Result<Task, Failure> {
-        let task = self.ask(request(HELLO, None, false)).await?;
+        let hello = fresh("hello");
+        let text = format!("write hello.txt {hello}");
+        let task = self.ask(request(&text, None, false)).await?;
         wants(&task, TaskState::Completed)?;
         check(
-            said(&task).contains(HELLO) && !task.context_id.is_empty(),
+            said(&task).contains(&hello) && !task.context_id.is_empty(),
             || format!("the echo or the contextId is missing in {:?}", said(&task)),
         )?;
         Ok(task)
@@ -303,9 +315,11 @@ impl Driver {
         check(said(&task).contains("colour"), || {
             format!("the question is missing in {:?}", said(&task))
         })?;
-        let after = self.ask(request(ANSWER, Some(&task), false)).await?;
+        let answer = fresh("blue");
+        let text = format!("write answer.txt {answer}");
+        let after = self.ask(request(&text, Some(&task), false)).await?;
         wants(&after, TaskState::Completed)?;
-        check(after.id == task.id && said(&after).contains(ANSWER), || {
+        check(after.id == task.id && said(&after).contains(&answer), || {
             format!("the answer is missing in {:?}", said(&after))
         })?;
         done("")

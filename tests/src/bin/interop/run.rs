@@ -10,6 +10,7 @@ use std::{
 
 use e2e::{CaptainBuilder, WorkerBuilder, programs};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio_util::task::TaskTracker;
 
 use crate::{
@@ -21,6 +22,8 @@ use crate::{
 
 /// The token that every driver gives to its push config.
 const TOKEN: &str = "interop-token";
+/// Where the webhooks are.
+const LOOPBACK: &str = "127.0.0.1";
 /// What our own client is called in the table.
 const OURS: &str = "Flotilla";
 
@@ -119,7 +122,12 @@ impl Run {
         speaks: &[(&str, &str)],
     ) -> Result<(), Failure> {
         let log = self.logs.join(format!("{language}-client.log"));
-        let worker = WorkerBuilder::scripted().flag("--no-auth").start().await;
+        // The webhooks are on loopback, which an operator has to allow.
+        let worker = WorkerBuilder::scripted()
+            .flag("--no-auth")
+            .card("push_allow", json!([LOOPBACK]))
+            .start()
+            .await;
         let url = worker.api().url().to_owned();
         let case = Case {
             sdk: title,
@@ -130,7 +138,11 @@ impl Run {
         };
         self.each(&case, speaks).await?;
         drop(worker);
-        let captain = CaptainBuilder::scripted().flag("--no-auth").start().await;
+        let captain = CaptainBuilder::scripted()
+            .flag("--no-auth")
+            .arg("--push-allow", LOOPBACK)
+            .start()
+            .await;
         let url = captain.api().url().to_owned();
         let case = Case {
             server: "captain",

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use a2a::{
     A2AError, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest,
     GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
-    ListTasksRequest, Message, Part, Role, SendMessageConfiguration, SendMessageRequest,
+    ListTasksRequest, Message, Part, PartContent, Role, SendMessageConfiguration, SendMessageRequest,
     SendMessageResponse, StreamResponse, SubscribeToTaskRequest, Task, TaskPushNotificationConfig,
     TaskState, error_code,
 };
@@ -18,7 +18,7 @@ use a2a_grpc::GrpcTransportFactory;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use interop_rust::{
-    ANSWER, ASK, CHUNKS, Failure, HANG, HELLO, Outcome, STREAM, TOKEN, UNKNOWN, check, run,
+    ASK, CHUNKS, Failure, HANG, Outcome, STREAM, TOKEN, UNKNOWN, check, fresh, run,
 };
 
 type Client = A2AClient<Box<dyn Transport>>;
@@ -91,8 +91,14 @@ fn wants(task: &Task, state: TaskState) -> Result<(), Failure> {
     check(task.status.state == state, || format!("state {:?}", task.status.state))
 }
 
+/// All text of some parts, files included.
 fn texts(parts: &[Part]) -> String {
-    parts.iter().filter_map(Part::as_text).collect()
+    let text = |part: &Part| match &part.content {
+        PartContent::Text(text) => text.clone(),
+        PartContent::Raw(bytes) => String::from_utf8_lossy(bytes).into_owned(),
+        PartContent::Url(_) | PartContent::Data(_) => String::new(),
+    };
+    parts.iter().map(text).collect()
 }
 
 /// Everything that a task says: its artifacts, its status, the agent's part of its history.
@@ -125,9 +131,10 @@ fn event_state(event: &StreamResponse) -> Option<TaskState> {
 }
 
 async fn send(client: &Client, done: &mut Option<Task>) -> Outcome {
-    let task = ask(client, request(HELLO, None, false)).await?;
+    let hello = fresh("hello");
+    let task = ask(client, request(&format!("write hello.txt {hello}"), None, false)).await?;
     wants(&task, TaskState::Completed)?;
-    let echoed = said(&task).contains(HELLO) && !task.context_id.is_empty();
+    let echoed = said(&task).contains(&hello) && !task.context_id.is_empty();
     check(echoed, || format!("the echo or the contextId is missing in {:?}", said(&task)))?;
     *done = Some(task);
     Ok(String::new())
@@ -219,9 +226,11 @@ async fn input(client: &Client) -> Outcome {
     wants(&task, TaskState::InputRequired)?;
     let asked = said(&task).contains("colour");
     check(asked, || format!("the question is missing in {:?}", said(&task)))?;
-    let after = ask(client, request(ANSWER, Some(&task), false)).await?;
+    let answer = fresh("blue");
+    let answering = format!("write answer.txt {answer}");
+    let after = ask(client, request(&answering, Some(&task), false)).await?;
     wants(&after, TaskState::Completed)?;
-    let answered = after.id == task.id && said(&after).contains(ANSWER);
+    let answered = after.id == task.id && said(&after).contains(&answer);
     check(answered, || format!("the answer is missing in {:?}", said(&after)))?;
     Ok(String::new())
 }
@@ -267,7 +276,7 @@ async fn push(client: &Client, webhook: &str) -> Outcome {
     client.delete_push_config(&request_two).await?;
     lists(client, &task, &id).await?;
     // The turn after this is what the webhook is told about.
-    wants(&ask(client, request(ANSWER, Some(&task), false)).await?, TaskState::Completed)?;
+    wants(&ask(client, request("blue", Some(&task), false)).await?, TaskState::Completed)?;
     Ok(task.id.to_string())
 }
 

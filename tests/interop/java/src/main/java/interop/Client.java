@@ -18,6 +18,8 @@ import io.a2a.client.transport.rest.RestTransport;
 import io.a2a.client.transport.rest.RestTransportConfig;
 import io.a2a.spec.AgentCard;
 import io.a2a.spec.DeleteTaskPushNotificationConfigParams;
+import io.a2a.spec.FilePart;
+import io.a2a.spec.FileWithBytes;
 import io.a2a.spec.GetTaskPushNotificationConfigParams;
 import io.a2a.spec.ListTaskPushNotificationConfigParams;
 import io.a2a.spec.Message;
@@ -33,7 +35,9 @@ import io.a2a.spec.TaskState;
 import io.a2a.spec.TaskStatusUpdateEvent;
 import io.a2a.spec.TextPart;
 import io.grpc.ManagedChannelBuilder;
+import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
+import java.util.Base64;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.BlockingQueue;
@@ -46,11 +50,12 @@ import java.util.concurrent.TimeUnit;
 import java.util.concurrent.TimeoutException;
 
 public final class Client {
-    private static final String HELLO = "hello interop";
+    // New with each run: an agent with a workspace tells of what changed in it. Everybody else echoes the whole text.
+    private static final String HELLO = "hello " + UUID.randomUUID();
     private static final int CHUNKS = 5;
     private static final String STREAM = "spam 5";
     private static final String ASK = "input Which colour?";
-    private static final String ANSWER = "the answer is blue";
+    private static final String ANSWER = "blue " + UUID.randomUUID();
     private static final String HANG = "hang";
     private static final String UNKNOWN = "00000000-0000-7000-8000-000000000000";
     private static final String TOKEN = "interop-token";
@@ -219,6 +224,8 @@ public final class Client {
         for (Part<?> part : parts) {
             if (part instanceof TextPart text) {
                 all.append(text.getText());
+            } else if (part instanceof FilePart file && file.getFile() instanceof FileWithBytes bytes) {
+                all.append(new String(Base64.getDecoder().decode(bytes.bytes()), StandardCharsets.UTF_8));
             }
         }
         return all.toString();
@@ -257,7 +264,7 @@ public final class Client {
     }
 
     private String send() throws Exception {
-        Task task = task(send(unary, message(HELLO, null)).next());
+        Task task = task(send(unary, message("write hello.txt " + HELLO, null)).next());
         wants(task, TaskState.COMPLETED);
         check(said(task).contains(HELLO), "the echo is missing in " + said(task));
         check(task.getContextId() != null, "the task has no contextId");
@@ -328,7 +335,7 @@ public final class Client {
         Task task = task(send(unary, message(ASK, null)).next());
         wants(task, TaskState.INPUT_REQUIRED);
         check(said(task).contains("colour"), "the question is missing in " + said(task));
-        Task after = task(send(unary, message(ANSWER, task)).next());
+        Task after = task(send(unary, message("write answer.txt " + ANSWER, task)).next());
         check(after.getId().equals(task.getId()), "the answer went to another task");
         wants(after, TaskState.COMPLETED);
         check(said(after).contains(ANSWER), "the answer is missing in " + said(after));
@@ -355,7 +362,7 @@ public final class Client {
         unary.deleteTaskPushNotificationConfigurations(new DeleteTaskPushNotificationConfigParams(task.getId(), "two"), null);
         lists(task);
         // The turn after this is what the webhook is told about.
-        wants(task(send(unary, message(ANSWER, task)).next()), TaskState.COMPLETED);
+        wants(task(send(unary, message("write answer.txt " + ANSWER, task)).next()), TaskState.COMPLETED);
         return task.getId();
     }
 
