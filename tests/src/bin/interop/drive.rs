@@ -9,8 +9,8 @@ use a2a_proto::{
     clock::{Ids, UuidV7},
     error::A2aError,
     types::{
-        ListTasksRequest, Message, Part, PartContent, Role, SendMessageConfiguration, SendMessageRequest,
-        SendMessageResponse, StreamResponse, Task, TaskState,
+        ListTasksRequest, Message, Part, PartContent, Role, SendMessageConfiguration,
+        SendMessageRequest, SendMessageResponse, StreamResponse, Task, TaskState,
     },
 };
 use futures_util::StreamExt;
@@ -140,7 +140,7 @@ fn fresh(word: &str) -> String {
 /// All text of some parts, files included.
 fn texts(parts: &[Part]) -> String {
     let text = |part: &Part| match &part.content {
-        PartContent::Text(text) => text.to_string(),
+        PartContent::Text(text) => text.clone(),
         PartContent::Raw(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         PartContent::Url(_) | PartContent::Data(_) => String::new(),
     };
@@ -319,9 +319,10 @@ impl Driver {
         let text = format!("write answer.txt {answer}");
         let after = self.ask(request(&text, Some(&task), false)).await?;
         wants(&after, TaskState::Completed)?;
-        check(after.id == task.id && said(&after).contains(&answer), || {
-            format!("the answer is missing in {:?}", said(&after))
-        })?;
+        check(
+            after.id == task.id && said(&after).contains(&answer),
+            || format!("the answer is missing in {:?}", said(&after)),
+        )?;
         done("")
     }
 
