@@ -33,15 +33,15 @@ pub const GRPC: bool = cfg!(feature = "grpc");
 /// whether gRPC is served on the same port.
 pub fn interfaces(base: &str, grpc: bool) -> Vec<AgentInterface> {
     let base = base.trim_end_matches('/');
-    // 1.0 names host and port only; readers of 0.3 insist on a scheme.
+    // Host and port only: the SDKs that read this list hand it to their gRPC library as it is, for both versions.
     let authority = authority(base);
-    let bindings = |version: ProtocolVersion, grpc_url: &str| {
+    let bindings = |version: ProtocolVersion| {
         let mut bindings = vec![
             ("JSONRPC", format!("{base}/")),
             ("HTTP+JSON", base.to_owned()),
         ];
         if grpc {
-            bindings.push(("GRPC", grpc_url.to_owned()));
+            bindings.push(("GRPC", authority.clone()));
         }
         bindings
             .into_iter()
@@ -52,8 +52,8 @@ pub fn interfaces(base: &str, grpc: bool) -> Vec<AgentInterface> {
                 ..AgentInterface::default()
             })
     };
-    bindings(ProtocolVersion::V1_0, &authority)
-        .chain(bindings(ProtocolVersion::V0_3, base))
+    bindings(ProtocolVersion::V1_0)
+        .chain(bindings(ProtocolVersion::V0_3))
         .collect()
 }
 
@@ -77,7 +77,7 @@ pub fn pure(card: &AgentCard) -> Value {
 pub fn hybrid(card: &AgentCard) -> Value {
     let mut json = to_json(card);
     if declares_v03(card) {
-        merge(&mut json, to_json(&v03::AgentCard::from(card.clone())));
+        merge(&mut json, to_json(&older(card)));
         // Readers of 0.3 are told even if it is the default.
         json["supportsAuthenticatedExtendedCard"] =
             json!(card.capabilities.extended_agent_card == Some(true));
@@ -113,12 +113,27 @@ fn merge(json: &mut Value, other: Value) {
     }
 }
 
+/// The card of 0.3. Its readers insist on a scheme for every address, so gRPC gets that of the card's own.
+fn older(card: &AgentCard) -> v03::AgentCard {
+    let mut old = v03::AgentCard::from(card.clone());
+    let scheme = old
+        .url
+        .split_once("://")
+        .map_or("http", |(scheme, _)| scheme);
+    for interface in &mut old.additional_interfaces {
+        if interface.transport == "GRPC" && !interface.url.contains("://") {
+            interface.url = format!("{scheme}://{}", interface.url);
+        }
+    }
+    old
+}
+
 /// The card at the old path, in the shape of 0.2 with what 0.1 has besides. Both know one address, that of JSON-RPC.
 /// Signatures are left out: they are over the members of 1.0.
 pub fn legacy(card: &AgentCard) -> Value {
     let old = v03::AgentCard {
         signatures: Vec::new(),
-        ..v03::AgentCard::from(card.clone())
+        ..older(card)
     };
     let url = old.url.clone();
     let json_rpc = old

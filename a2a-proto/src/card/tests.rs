@@ -58,6 +58,13 @@ fn members_of_0_3_appear_only_with_an_interface_of_0_3() {
     );
     let read: AgentCard = serde_json::from_value(json).unwrap();
     assert_eq!(read, card("0.3"), "a reader of 1.0 sees the same card");
+    let whole = AgentCard {
+        supported_interfaces: interfaces("https://h", true),
+        ..card("0.3")
+    };
+    let grpc = json!({"url":"https://h:443","transport":"GRPC"});
+    let listed = hybrid(&whole)["additionalInterfaces"].clone();
+    assert!(listed.as_array().unwrap().contains(&grpc), "{listed}");
 }
 
 #[test]
@@ -137,7 +144,7 @@ fn validators_tell_a_current_copy() {
 }
 
 #[test]
-fn the_interfaces_of_our_server_name_1_0_first_and_grpc_in_the_form_of_each_version() {
+fn the_interfaces_of_our_server_name_1_0_first_and_grpc_without_a_scheme() {
     let listed = |base: &str, grpc| {
         interfaces(base, grpc)
             .into_iter()
@@ -152,7 +159,7 @@ fn the_interfaces_of_our_server_name_1_0_first_and_grpc_in_the_form_of_each_vers
             "1.0 GRPC h:1",
             "0.3 JSONRPC http://h:1/",
             "0.3 HTTP+JSON http://h:1",
-            "0.3 GRPC http://h:1",
+            "0.3 GRPC h:1",
         ]
     );
     assert_eq!(listed("https://h", false).len(), 4);
