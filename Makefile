@@ -63,6 +63,12 @@ interop: ## Run the official A2A SDKs against this build; ONLY='python go' for s
 	$(CARGO) build --locked --package captain --package worker --package e2e --bins
 	$(CARGO) run --locked --quiet --package e2e --bin interop -- $(if $(ONLY),$(ONLY:%=--only %),--markdown docs/interop.md) --json .interop/report.json
 
+.PHONY: interop-check
+interop-check: ## The same; fails if what docs/interop.md has as ok is not
+	@tests/interop/setup.sh $(ONLY)
+	$(CARGO) build --locked --package captain --package worker --package e2e --bins
+	$(CARGO) run --locked --quiet --package e2e --bin interop -- $(ONLY:%=--only %) --strict --markdown docs/interop.md --json .interop/report.json
+
 .PHONY: build
 build: ## Build the programs, optimised
 	$(CARGO) build --release --locked --package captain --package worker
