@@ -20,12 +20,13 @@ pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 #[derive(Debug, Default)]
 struct Args {
     only: Vec<String>,
+    also: Vec<PathBuf>,
     json: Option<PathBuf>,
     markdown: Option<PathBuf>,
     strict: bool,
 }
 
-const USAGE: &str = "usage: interop [--only LANGUAGE]… [--json FILE] [--markdown FILE] [--strict]\n       interop drive URL BINDING VERSION WEBHOOK";
+const USAGE: &str = "usage: interop [--only LANGUAGE]… [--also FILE]… [--json FILE] [--markdown FILE] [--strict]\n       interop drive URL BINDING VERSION WEBHOOK";
 
 #[tokio::main]
 async fn main() -> ExitCode {
@@ -51,9 +52,15 @@ async fn main() -> ExitCode {
 
 async fn whole(words: impl Iterator<Item = String>) -> Result<ExitCode, Failure> {
     let args = parse(words)?;
-    let report = run::all(&args.only).await?;
+    let mut report = run::all(&args.only).await?;
     if let Some(path) = &args.json {
         std::fs::write(path, serde_json::to_vec_pretty(&report)?)?;
+    }
+    // What other runs measured, for a table of all of them.
+    for path in &args.also {
+        let other: run::Report = serde_json::from_slice(&std::fs::read(path)?)?;
+        report.cells.extend(other.cells);
+        report.took += other.took;
     }
     let text = table::markdown(&report);
     let mut worse = Vec::new();
@@ -82,6 +89,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> Result<Args, Failure> {
         let mut value = || words.next().ok_or(USAGE);
         match word.as_str() {
             "--only" => args.only.push(value()?),
+            "--also" => args.also.push(value()?.into()),
             "--json" => args.json = Some(value()?.into()),
             "--markdown" => args.markdown = Some(value()?.into()),
             "--strict" => args.strict = true,
