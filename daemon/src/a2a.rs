@@ -4,11 +4,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use a2a_proto::auth::{CardKey, CardSigner};
 use a2a_proto::card::ExtendedCard;
 use a2a_proto::error::ErrorMap;
-use a2a_proto::server::ServerOptions;
+use a2a_proto::server::{Idempotency, ServerOptions};
 use clap::{Args, ValueEnum, ValueHint};
 use serde::Deserialize;
 
@@ -58,6 +59,9 @@ impl From<A2aChoiceError> for Failure {
     }
 }
 
+/// For how many seconds a message id is known where nobody says it: as long as a client may try again.
+const DEFAULT_WINDOW: u32 = 600;
+
 /// The choices, from the command line or a file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Args, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -74,6 +78,12 @@ pub struct A2aArgs {
     /// Take a request without A2A-Version for 0.3, to the letter, and not for what it looks like
     #[arg(long)]
     pub strict_version: bool,
+    /// Answer a send that comes again with the same Idempotency-Key with its first task, for at least so many seconds
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub idempotency_window: Option<u32>,
+    /// Take a message without a key that comes again with the same id and content for the same, too
+    #[arg(long)]
+    pub idempotent_message_ids: bool,
     /// Take messages with media types that the card does not name
     #[arg(long)]
     pub any_input: bool,
@@ -101,6 +111,7 @@ pub struct A2aSettings {
     error_map: ErrorMap,
     strict_version: bool,
     any_input: bool,
+    idempotency: Option<Idempotency>,
 }
 
 impl A2aArgs {
@@ -114,7 +125,19 @@ impl A2aArgs {
         }
         self.error_map = other.error_map.or(self.error_map);
         self.strict_version |= other.strict_version;
+        self.idempotency_window = other.idempotency_window.or(self.idempotency_window);
+        self.idempotent_message_ids |= other.idempotent_message_ids;
         self.any_input |= other.any_input;
+    }
+
+    fn idempotency(&self) -> Option<Idempotency> {
+        let default = self.idempotent_message_ids.then_some(DEFAULT_WINDOW);
+        self.idempotency_window
+            .or(default)
+            .map(|seconds| Idempotency {
+                window: Duration::from_secs(seconds.into()),
+                message_ids: self.idempotent_message_ids,
+            })
     }
 
     /// Reads the files.
@@ -144,6 +167,7 @@ impl A2aArgs {
             },
             strict_version: self.strict_version,
             any_input: self.any_input,
+            idempotency: self.idempotency(),
         })
     }
 }
@@ -157,6 +181,7 @@ impl A2aSettings {
             error_map: self.error_map,
             strict_version: self.strict_version,
             validate_input_modes: !self.any_input,
+            idempotency: self.idempotency,
             ..options
         }
     }
@@ -216,11 +241,18 @@ mod tests {
             error_map: Some(Edition::V1_0_0),
             strict_version: true,
             any_input: true,
+            idempotency_window: None,
+            idempotent_message_ids: true,
         });
         let settings = args.settle(Authentication::Required).unwrap();
         assert!(settings.extended.is_some());
         let options = settings.apply(ServerOptions::new(Arc::new(AnyCaller)));
         assert_eq!(options.error_map, ErrorMap::V1_0_0);
+        assert!(
+            options
+                .idempotency
+                .is_some_and(|it| it.message_ids && it.window.as_secs() == 600)
+        );
         assert!(options.strict_version && !options.validate_input_modes);
         assert_eq!(
             options.card_signer.map(|signer| signer.jwks()),

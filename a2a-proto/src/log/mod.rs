@@ -96,6 +96,15 @@ pub struct Alias {
     pub form: String,
 }
 
+impl Alias {
+    /// How the id begins under which a send with a key is kept. No client calls a task so.
+    pub(crate) const KEY: char = '\u{1f}';
+
+    fn is_key(&self) -> bool {
+        self.id.starts_with(Self::KEY)
+    }
+}
+
 /// The condition under which an append is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {

@@ -44,7 +44,13 @@ impl LogTask {
 
     /// What the client calls it, in a dialect where clients choose ids.
     pub fn alias(&self) -> Option<&Alias> {
-        self.0.meta.alias.as_ref()
+        self.0.meta.alias.as_ref().filter(|alias| !alias.is_key())
+    }
+
+    /// What the send that made the task said, in short, if it came with a key.
+    pub(crate) fn key_content(&self) -> Option<&str> {
+        let alias = self.0.meta.alias.as_ref().filter(|alias| alias.is_key())?;
+        Some(&alias.form)
     }
 
     /// Its state after the last stored event.

@@ -30,6 +30,8 @@ pub struct Caller {
     pub tenant: Option<Arc<str>>,
     /// The extensions of the agent's card that the request activates (A2A §4.6), by URI.
     pub extensions: Arc<[String]>,
+    /// What the client calls this request, to know it again when it is repeated: its `Idempotency-Key`.
+    pub idempotency_key: Option<Arc<str>>,
 }
 
 impl Caller {
@@ -39,6 +41,7 @@ impl Caller {
             subject: subject.into(),
             tenant: None,
             extensions: Arc::default(),
+            idempotency_key: None,
         }
     }
 
@@ -65,6 +68,17 @@ impl Caller {
     #[must_use]
     pub fn with_extensions(mut self, extensions: impl Into<Arc<[String]>>) -> Self {
         self.extensions = extensions.into();
+        self
+    }
+
+    /// The same caller with the key of its request, if the headers have one.
+    #[must_use]
+    pub(super) fn with_key(mut self, headers: &HeaderMap) -> Self {
+        let key = headers
+            .get("idempotency-key")
+            .and_then(|it| it.to_str().ok());
+        let key = key.map(str::trim).filter(|key| !key.is_empty());
+        self.idempotency_key = key.map(Arc::from);
         self
     }
 

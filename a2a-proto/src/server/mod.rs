@@ -43,6 +43,7 @@ pub use self::agent::{Acceptance, Agent, AgentError, CancelTarget, Incoming, Tur
 pub use self::auth::{
     AnyCaller, AuthError, Authenticator, BearerToken, Caller, bearer, require_caller,
 };
+pub use self::dispatch::Idempotency;
 pub use self::options::ServerOptions;
 pub use self::updates::{Durability, StatusUpdate, UpdateError, Updates};
 

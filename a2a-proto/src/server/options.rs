@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::Idempotency;
 use super::auth::Authenticator;
 use crate::clock::{Clock, Ids, SystemClock, UuidV7};
 use crate::error::ErrorMap;
@@ -39,6 +40,8 @@ pub struct ServerOptions {
     pub max_streams: usize,
     /// How long an agent may take to stop before the client is told that it did not.
     pub cancel_timeout: Duration,
+    /// Whether a repeated send answers the first's task instead of making a second one; `None` makes one each time.
+    pub idempotency: Option<Idempotency>,
     /// For how long clients may use the card without asking again.
     pub card_max_age: Duration,
     /// Posts events to where clients want them; without it the server pushes nothing, whatever the card says.
@@ -66,6 +69,7 @@ impl ServerOptions {
             keep_alive: Duration::from_secs(15),
             max_streams: 4096,
             cancel_timeout: Duration::from_secs(30),
+            idempotency: None,
             card_max_age: Duration::from_secs(60),
             push: None,
             #[cfg(feature = "auth")]
@@ -106,6 +110,7 @@ impl fmt::Debug for ServerOptions {
             .field("keep_alive", &self.keep_alive)
             .field("max_streams", &self.max_streams)
             .field("cancel_timeout", &self.cancel_timeout)
+            .field("idempotency", &self.idempotency)
             .field("card_max_age", &self.card_max_age)
             .field("push", &self.push)
             .finish_non_exhaustive()

@@ -106,7 +106,9 @@ async fn serve<A: Agent, L: TaskLog>(inner: Arc<Inner<A, L>>, request: Request) 
         "call"
     );
     let activated = declared(&inner, &parts.headers);
-    let caller = caller.with_extensions(activated.clone());
+    let caller = caller
+        .with_extensions(activated.clone())
+        .with_key(&parts.headers);
     let mut response = match route {
         Route::JsonRpc => inner.json_rpc(caller, &parts, body).await,
         Route::Rest { tenant, call } => inner.rest(caller, &parts, body, &tenant, call).await,

@@ -1,6 +1,7 @@
 //! The server through real sockets with raw HTTP: an agent made for testing, a client that knows nothing of the
 //! crate. One file per family of the protocol's requirement ids; what is the same in both bindings runs over both.
 
+mod abuse;
 mod agent;
 mod auth;
 mod cancel;
@@ -14,6 +15,7 @@ mod lists;
 mod load;
 mod operations;
 mod push;
+mod repeated;
 #[cfg(feature = "sqlite")]
 mod restart;
 mod simple;

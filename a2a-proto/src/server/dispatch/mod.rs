@@ -2,6 +2,7 @@
 //! in `send`, what concerns an existing task in `task`. Nothing here knows HTTP.
 
 mod push;
+mod repeat;
 mod send;
 mod task;
 
@@ -12,6 +13,7 @@ use crate::error::A2aError;
 use crate::log::{LogError, Snapshot, Subscription, TaskLog};
 use crate::types::{AgentCard, GetExtendedAgentCardRequest, Message};
 
+pub use self::repeat::Idempotency;
 pub(super) use self::send::Send;
 
 /// A stream to be sent: what comes first, and what follows.

@@ -29,7 +29,7 @@ pub(in crate::server) struct Send {
 }
 
 /// What became of a message.
-enum Sent {
+pub(super) enum Sent {
     /// A turn runs; the message is in event `seq` of the task, which stood like `snapshot` before the turn ran.
     Began {
         task: LogTask,
@@ -146,9 +146,23 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             "" => None,
             id => Some(self.open(&caller, id).await?),
         };
+        let mut alias = alias;
+        let mut key = None;
         if let Some(task) = &known {
+            if let Some(sent) = self.said_before(&caller, task, &request.message) {
+                return Ok(sent);
+            }
             go_on_with(task, &mut request.message)?;
+        } else if alias.is_none() {
+            key = self.key_of(&caller, &request)?;
         }
+        if let Some(key) = &key {
+            if let Some(sent) = self.made_before(&caller, key).await? {
+                return Ok(sent);
+            }
+            alias = Some(key.alias());
+        }
+        let again = key.map(|key| (caller.clone(), key));
         let incoming = Incoming {
             message: request.message,
             task: known.as_ref().map(|task| task.snapshot().task),
@@ -163,7 +177,14 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 if self.options.shutdown.is_cancelled() {
                     return Err(super::overloaded());
                 }
-                self.start(known, incoming, alias, push).await
+                let started = self.start(known, incoming, alias, push).await;
+                match (started, again) {
+                    // The same message came twice at once, and the other one was faster.
+                    (Err(refusal), Some((caller, key))) => {
+                        self.made_before(&caller, &key).await?.ok_or(refusal)
+                    }
+                    (started, _) => started,
+                }
             }
         }
     }

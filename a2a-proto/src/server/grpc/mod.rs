@@ -109,7 +109,9 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         check_encoding(&parts.headers)?;
         let deadline = timeout(&parts.headers)?.and_then(|it| Instant::now().checked_add(it));
         self.negotiate(parts, spoken)?;
-        let caller = caller.with_extensions(self.known_extensions(activated));
+        let caller = caller
+            .with_extensions(self.known_extensions(activated))
+            .with_key(&parts.headers);
         let call = Call {
             parts,
             caller,
