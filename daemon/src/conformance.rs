@@ -18,6 +18,7 @@ use a2a_proto::types::{AgentCard, Part, TaskState};
 use clap::Args;
 use tempfile::TempDir;
 
+use crate::a2a::A2aSettings;
 use crate::cli::Failure;
 use crate::exit::Exit;
 use crate::lifecycle::Lifecycle;
@@ -50,6 +51,8 @@ pub struct ConformanceArgs {
 pub struct ConformanceOptions {
     /// What the agent can do.
     pub profile: Profile,
+    /// The switches of the server.
+    pub a2a: A2aSettings,
     /// Name, version and security schemes; everything else is filled in.
     pub card: AgentCard,
     /// Where to listen.
@@ -77,6 +80,7 @@ impl ConformanceOptions {
 /// When the address cannot be had or the log not be opened.
 pub async fn serve(options: ConformanceOptions) -> Result<Exit, Failure> {
     let authentication = options.authentication();
+    let profile = options.profile;
     let listener = listen::bind(options.listen, authentication)
         .await
         .map_err(|error| listen_failure(&error))?;
@@ -95,15 +99,15 @@ pub async fn serve(options: ConformanceOptions) -> Result<Exit, Failure> {
         supported_interfaces: card::interfaces(&url, card::GRPC),
         ..options.card
     };
-    let server_options = ServerOptions {
+    let server_options = options.a2a.apply(ServerOptions {
         clock: Arc::new(SystemClock),
         tracker: tracker.clone(),
         shutdown: lifecycle.soft().clone(),
         push: Some(pusher(&folder)?),
         ..ServerOptions::new(options.auth.unwrap_or_else(|| Arc::new(AnyCaller)))
-    };
+    });
     let server = Server::new(
-        Arc::new(Conformance::new(options.profile, card)),
+        Arc::new(Conformance::new(profile, card)),
         Arc::new(log),
         server_options,
     );
@@ -122,7 +126,7 @@ pub async fn serve(options: ConformanceOptions) -> Result<Exit, Failure> {
         .tasks()
         .spawn(TaskKind::Essential, "http", serving);
     Endpoint::announce(&folder, &url, env!("CARGO_PKG_VERSION")).map_err(|error| io(&error))?;
-    announce(&url, options.profile, authentication);
+    announce(&url, profile, authentication);
 
     let exit = lifecycle
         .run_to_stop(GRACE)

@@ -9,6 +9,7 @@ use daemon::cli::Failure;
 use daemon::conformance::{self, ConformanceOptions};
 use daemon::exit::Exit;
 use daemon::lifecycle::Lifecycle;
+use daemon::listen::Authentication;
 use daemon::telemetry;
 use url::Url;
 
@@ -42,6 +43,7 @@ async fn conform(config: &Config, profile: Profile) -> Result<Exit, Failure> {
     let locked = locked.transpose().map_err(failure)?;
     conformance::serve(ConformanceOptions {
         profile,
+        a2a: config.a2a.settle(Authentication::Off)?,
         card: AgentCard {
             name: "captain".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -99,6 +99,11 @@ async fn auth_server_001_rest() {
     every_call_is_checked(Binding::Rest).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn auth_server_001_grpc() {
+    every_call_is_checked(Binding::Grpc).await;
+}
+
 /// Every operation is refused without good credentials; the card is not.
 async fn every_call_is_checked(binding: Binding) {
     let guarded = Guarded::start(binding).await;
@@ -117,10 +122,8 @@ async fn every_call_is_checked(binding: Binding) {
             Some(token) => guarded.peer.with_token(token),
         };
         for (operation, params) in operations(&task) {
-            let status = peer.send(operation, &params).await.status();
-            assert_eq!(
-                status,
-                StatusCode::UNAUTHORIZED,
+            assert!(
+                peer.unauthenticated(operation, &params).await,
                 "{operation} with {token:?}"
             );
         }
@@ -157,6 +160,11 @@ async fn auth_server_002_rest() {
     a_refusal_says_how(Binding::Rest).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn auth_server_002_grpc() {
+    a_refusal_says_how(Binding::Grpc).await;
+}
+
 /// A refusal says how to do better, and not what was wrong with a token.
 async fn a_refusal_says_how(binding: Binding) {
     let guarded = Guarded::start(binding).await;
@@ -172,10 +180,17 @@ async fn a_refusal_says_how(binding: Binding) {
             "Bearer error=\"invalid_token\"",
         ),
     ] {
-        let answer = peer.send("ListTasks", &json!({})).await;
-        assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
-        assert_eq!(answer.headers()["www-authenticate"], challenge);
-        let text = answer.text().await.unwrap();
+        let text = if binding == Binding::Grpc {
+            // Metadata has no challenge; the text says it all.
+            let fault = peer.call("ListTasks", json!({})).await.unwrap_err();
+            assert_eq!(fault.status.as_deref(), Some("UNAUTHENTICATED"));
+            fault.message
+        } else {
+            let answer = peer.send("ListTasks", &json!({})).await;
+            assert_eq!(answer.status(), StatusCode::UNAUTHORIZED);
+            assert_eq!(answer.headers()["www-authenticate"], challenge);
+            answer.text().await.unwrap()
+        };
         assert!(
             !text.contains("expired") && text.to_lowercase().contains("bearer"),
             "{text}"
@@ -188,7 +203,7 @@ fn sign_in() -> Value {
     params("m-1", "tck-auth-required")
 }
 
-requirement!(auth_intask_001, auth_intask_001_jsonrpc: JsonRpc, auth_intask_001_rest: Rest);
+requirement!(auth_intask_001, auth_intask_001_jsonrpc: JsonRpc, auth_intask_001_rest: Rest, auth_intask_001_grpc: Grpc);
 
 /// Who needs a sign-in says so with a task, and not with a direct message.
 async fn auth_intask_001(at: At) {
@@ -198,7 +213,7 @@ async fn auth_intask_001(at: At) {
     assert_eq!(peer.get(&task).await, task);
 }
 
-requirement!(auth_intask_002, auth_intask_002_jsonrpc: JsonRpc, auth_intask_002_rest: Rest);
+requirement!(auth_intask_002, auth_intask_002_jsonrpc: JsonRpc, auth_intask_002_rest: Rest, auth_intask_002_grpc: Grpc);
 
 /// The state of that task is AUTH_REQUIRED, which is no end.
 async fn auth_intask_002(at: At) {
@@ -211,7 +226,7 @@ async fn auth_intask_002(at: At) {
     assert_eq!(list["tasks"][0]["id"], task["id"]);
 }
 
-requirement!(auth_intask_003, auth_intask_003_jsonrpc: JsonRpc, auth_intask_003_rest: Rest);
+requirement!(auth_intask_003, auth_intask_003_jsonrpc: JsonRpc, auth_intask_003_rest: Rest, auth_intask_003_grpc: Grpc);
 
 /// The status says in words what is needed.
 async fn auth_intask_003(at: At) {
@@ -224,7 +239,7 @@ async fn auth_intask_003(at: At) {
     assert!(text.contains("Sign in"), "{text}");
 }
 
-requirement!(auth_intask_004, auth_intask_004_jsonrpc: JsonRpc, auth_intask_004_rest: Rest);
+requirement!(auth_intask_004, auth_intask_004_jsonrpc: JsonRpc, auth_intask_004_rest: Rest, auth_intask_004_grpc: Grpc);
 
 /// Credentials come on another way: the task tells where, and no message needs to hold one.
 async fn auth_intask_004(at: At) {
@@ -242,7 +257,7 @@ async fn auth_intask_004(at: At) {
     assert_eq!(state(&done), "TASK_STATE_COMPLETED");
 }
 
-requirement!(auth_intask_005, auth_intask_005_jsonrpc: JsonRpc, auth_intask_005_rest: Rest);
+requirement!(auth_intask_005, auth_intask_005_jsonrpc: JsonRpc, auth_intask_005_rest: Rest, auth_intask_005_grpc: Grpc);
 
 /// Streams stay open while the task waits for the sign-in.
 async fn auth_intask_005(at: At) {
@@ -264,7 +279,7 @@ async fn auth_intask_005(at: At) {
     }
 }
 
-requirement!(auth_intask_006, auth_intask_006_jsonrpc: JsonRpc, auth_intask_006_rest: Rest);
+requirement!(auth_intask_006, auth_intask_006_jsonrpc: JsonRpc, auth_intask_006_rest: Rest, auth_intask_006_grpc: Grpc);
 
 /// Messages to a task that waits for a sign-in are taken; a sign-in that was asked for does not cover a later task.
 async fn auth_intask_006(at: At) {
@@ -303,6 +318,11 @@ async fn auth_scope_001_rest() {
     lists_are_the_callers_own(Binding::Rest).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn auth_scope_001_grpc() {
+    lists_are_the_callers_own(Binding::Grpc).await;
+}
+
 /// A list has the caller's tasks only, also when the filter names another's context.
 async fn lists_are_the_callers_own(binding: Binding) {
     let guarded = Guarded::start(binding).await;
@@ -335,6 +355,11 @@ async fn auth_scope_002_jsonrpc() {
 #[tokio::test(flavor = "multi_thread")]
 async fn auth_scope_002_rest() {
     others_tasks_are_not_there(Binding::Rest).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auth_scope_002_grpc() {
+    others_tasks_are_not_there(Binding::Grpc).await;
 }
 
 /// Somebody else's task is not found by any operation, exactly as one that does not exist.
@@ -370,6 +395,11 @@ async fn auth_scope_003_jsonrpc() {
 #[tokio::test(flavor = "multi_thread")]
 async fn auth_scope_003_rest() {
     the_owner_stays_the_owner(Binding::Rest).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn auth_scope_003_grpc() {
+    the_owner_stays_the_owner(Binding::Grpc).await;
 }
 
 /// Who a task belongs to goes by the token, whatever the message says: another caller who names the same context gets a

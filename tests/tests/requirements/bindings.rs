@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Every binding that there is.
-const ALL: [Binding; 2] = [Binding::JsonRpc, Binding::Rest];
+const ALL: [Binding; 3] = [Binding::JsonRpc, Binding::Rest, Binding::Grpc];
 
 requirement!(bind_equiv_001, bind_equiv_001_all: JsonRpc);
 
@@ -57,7 +57,7 @@ async fn bind_equiv_002(at: At) {
             assert_eq!(*answer, answers[0], "{id}");
         }
     }
-    for (made, used) in [(ALL[0], ALL[1]), (ALL[1], ALL[0])] {
+    for (made, used) in [(ALL[0], ALL[1]), (ALL[1], ALL[2]), (ALL[2], ALL[0])] {
         let task = peer.speaking(made).task("tck-input-required-1").await;
         let used = peer.speaking(used);
         assert_eq!(used.get(&task).await, task);
@@ -175,7 +175,7 @@ requirement!(bind_field_001, bind_field_001_all: JsonRpc);
 /// Members have the names of the data model in every binding that writes names.
 async fn bind_field_001(at: At) {
     let peer = at.peer().await;
-    for binding in ALL {
+    for binding in [Binding::JsonRpc, Binding::Rest] {
         let peer: Peer = peer.speaking(binding);
         let mut request = params("tck-artifact-file-1", "hello");
         request["message"]["metadata"] = json!({"keep_this_name": 1});

@@ -8,7 +8,7 @@ use crate::{
     world::At,
 };
 
-requirement!(core_cancel_001, core_cancel_001_jsonrpc: JsonRpc, core_cancel_001_rest: Rest);
+requirement!(core_cancel_001, core_cancel_001_jsonrpc: JsonRpc, core_cancel_001_rest: Rest, core_cancel_001_grpc: Grpc);
 
 /// A task that has not ended is canceled, whether it works or asks; that is its end, and streams close with it.
 async fn core_cancel_001(at: At) {
@@ -45,7 +45,7 @@ async fn core_cancel_001(at: At) {
     .await;
 }
 
-requirement!(core_cancel_002, core_cancel_002_jsonrpc: JsonRpc, core_cancel_002_rest: Rest);
+requirement!(core_cancel_002, core_cancel_002_jsonrpc: JsonRpc, core_cancel_002_rest: Rest, core_cancel_002_grpc: Grpc);
 
 /// A task that has ended cannot be canceled, and stays as it is.
 async fn core_cancel_002(at: At) {
@@ -70,7 +70,7 @@ async fn core_cancel_002(at: At) {
     }
 }
 
-requirement!(core_cancel_003, core_cancel_003_jsonrpc: JsonRpc, core_cancel_003_rest: Rest);
+requirement!(core_cancel_003, core_cancel_003_jsonrpc: JsonRpc, core_cancel_003_rest: Rest, core_cancel_003_grpc: Grpc);
 
 /// An unknown task is not found.
 async fn core_cancel_003(at: At) {

@@ -11,7 +11,7 @@ use crate::{
 /// The extension of the profile that requires one.
 const EXTENSION: &str = "urn:a2a:tck:required-extension";
 
-requirement!(core_cap_001, core_cap_001_jsonrpc: JsonRpc, core_cap_001_rest: Rest);
+requirement!(core_cap_001, core_cap_001_jsonrpc: JsonRpc, core_cap_001_rest: Rest, core_cap_001_grpc: Grpc);
 
 /// Without push notifications, each operation on their configurations is refused as that, and so is a send with one.
 async fn core_cap_001(at: At) {
@@ -43,7 +43,7 @@ async fn core_cap_001(at: At) {
         .await;
 }
 
-requirement!(core_cap_002, core_cap_002_jsonrpc: JsonRpc, core_cap_002_rest: Rest);
+requirement!(core_cap_002, core_cap_002_jsonrpc: JsonRpc, core_cap_002_rest: Rest, core_cap_002_grpc: Grpc);
 
 /// Without streaming, both operations that stream are refused, and everything else works.
 async fn core_cap_002(at: At) {
@@ -64,7 +64,7 @@ async fn core_cap_002(at: At) {
     assert_eq!(state(&peer.get(&task).await), "TASK_STATE_INPUT_REQUIRED");
 }
 
-requirement!(core_cap_003, core_cap_003_jsonrpc: JsonRpc, core_cap_003_rest: Rest);
+requirement!(core_cap_003, core_cap_003_jsonrpc: JsonRpc, core_cap_003_rest: Rest, core_cap_003_grpc: Grpc);
 
 /// Without an extended card, asking for it is refused.
 async fn core_cap_003(at: At) {
@@ -75,7 +75,7 @@ async fn core_cap_003(at: At) {
     }
 }
 
-requirement!(core_cap_004, core_cap_004_jsonrpc: JsonRpc, core_cap_004_rest: Rest);
+requirement!(core_cap_004, core_cap_004_jsonrpc: JsonRpc, core_cap_004_rest: Rest, core_cap_004_grpc: Grpc);
 
 /// An extension that the card requires must be named in every call; others need not.
 async fn core_cap_004(at: At) {

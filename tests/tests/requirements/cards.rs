@@ -237,7 +237,7 @@ async fn card_cache_003(at: At) {
     );
 }
 
-requirement!(card_ext_001, card_ext_001_jsonrpc: JsonRpc, card_ext_001_rest: Rest);
+requirement!(card_ext_001, card_ext_001_jsonrpc: JsonRpc, card_ext_001_rest: Rest, card_ext_001_grpc: Grpc);
 
 /// A card that declares an extended one has it; one that does not refuses.
 async fn card_ext_001(at: At) {
@@ -259,7 +259,7 @@ async fn card_ext_001(at: At) {
         .await;
 }
 
-requirement!(card_ext_002, card_ext_002_jsonrpc: JsonRpc, card_ext_002_rest: Rest);
+requirement!(card_ext_002, card_ext_002_jsonrpc: JsonRpc, card_ext_002_rest: Rest, card_ext_002_grpc: Grpc);
 
 /// The extended card is a whole card that tells more than the public one, and its interfaces serve.
 async fn card_ext_002(at: At) {

@@ -16,7 +16,7 @@ fn within(context: &str, id: &str) -> Value {
     json!({"message": message})
 }
 
-requirement!(core_multi_001, core_multi_001_jsonrpc: JsonRpc, core_multi_001_rest: Rest);
+requirement!(core_multi_001, core_multi_001_jsonrpc: JsonRpc, core_multi_001_rest: Rest, core_multi_001_grpc: Grpc);
 
 /// A message without a context begins one of its own.
 async fn core_multi_001(at: At) {
@@ -32,7 +32,7 @@ async fn core_multi_001(at: At) {
     }
 }
 
-requirement!(core_multi_001a, core_multi_001a_jsonrpc: JsonRpc, core_multi_001a_rest: Rest);
+requirement!(core_multi_001a, core_multi_001a_jsonrpc: JsonRpc, core_multi_001a_rest: Rest, core_multi_001a_grpc: Grpc);
 
 /// A context that the agent made is in its answer, whether that is a task, a direct message or a stream.
 async fn core_multi_001a(at: At) {
@@ -53,7 +53,7 @@ async fn core_multi_001a(at: At) {
     assert_eq!(contexts.len(), 1, "every event has it: {events:#?}");
 }
 
-requirement!(core_multi_002, core_multi_002_jsonrpc: JsonRpc, core_multi_002_rest: Rest);
+requirement!(core_multi_002, core_multi_002_jsonrpc: JsonRpc, core_multi_002_rest: Rest, core_multi_002_grpc: Grpc);
 
 /// A context that the client made is taken.
 async fn core_multi_002(at: At) {
@@ -70,7 +70,7 @@ async fn core_multi_002(at: At) {
     }
 }
 
-requirement!(core_multi_002a, core_multi_002a_jsonrpc: JsonRpc, core_multi_002a_rest: Rest);
+requirement!(core_multi_002a, core_multi_002a_jsonrpc: JsonRpc, core_multi_002a_rest: Rest, core_multi_002a_grpc: Grpc);
 
 /// A context is never replaced by another one: it is in every later answer as the client made it.
 async fn core_multi_002a(at: At) {
@@ -98,7 +98,7 @@ async fn core_multi_002a(at: At) {
     assert_eq!(stream.next().await.unwrap()["task"]["contextId"], context);
 }
 
-requirement!(core_multi_003, core_multi_003_jsonrpc: JsonRpc, core_multi_003_rest: Rest);
+requirement!(core_multi_003, core_multi_003_jsonrpc: JsonRpc, core_multi_003_rest: Rest, core_multi_003_grpc: Grpc);
 
 /// Every new task has an id of its own, even when the message's id is an old one.
 async fn core_multi_003(at: At) {
@@ -112,7 +112,7 @@ async fn core_multi_003(at: At) {
     assert_eq!(ids.len(), 20);
 }
 
-requirement!(core_multi_004, core_multi_004_jsonrpc: JsonRpc, core_multi_004_rest: Rest);
+requirement!(core_multi_004, core_multi_004_jsonrpc: JsonRpc, core_multi_004_rest: Rest, core_multi_004_grpc: Grpc);
 
 /// A client cannot choose the id of a task: an unknown one is not found.
 async fn core_multi_004(at: At) {
@@ -129,7 +129,7 @@ async fn core_multi_004(at: At) {
     peer.refuses("GetTask", unknown, Kind::TaskNotFound).await;
 }
 
-requirement!(core_multi_005, core_multi_005_jsonrpc: JsonRpc, core_multi_005_rest: Rest);
+requirement!(core_multi_005, core_multi_005_jsonrpc: JsonRpc, core_multi_005_rest: Rest, core_multi_005_grpc: Grpc);
 
 /// The context of a message to a task is the task's.
 async fn core_multi_005(at: At) {
@@ -160,7 +160,7 @@ async fn core_multi_005(at: At) {
     );
 }
 
-requirement!(core_multi_006, core_multi_006_jsonrpc: JsonRpc, core_multi_006_rest: Rest);
+requirement!(core_multi_006, core_multi_006_jsonrpc: JsonRpc, core_multi_006_rest: Rest, core_multi_006_grpc: Grpc);
 
 /// A message that names a task and another context than the task's is refused, and the task stays as it is.
 async fn core_multi_006(at: At) {

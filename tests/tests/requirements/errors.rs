@@ -3,12 +3,14 @@
 
 use std::panic::Location;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{
+    grpc_wire::STATUSES,
     kit::{message, params},
-    wire::Fault,
-    world::{At, Binding},
+    wire::{Fault, Peer},
+    world::{At, Binding, Profile, Program},
 };
 
 /// Why something is refused.
@@ -93,6 +95,10 @@ impl Kind {
         let expect = match fault.binding {
             Binding::JsonRpc => (rpc, None),
             Binding::Rest => (http, Some(grpc.to_owned())),
+            Binding::Grpc => {
+                let code = STATUSES.iter().position(|name| *name == grpc).unwrap();
+                (i64::try_from(code).unwrap(), Some(grpc.to_owned()))
+            }
         };
         assert_eq!(
             (fault.code, fault.status.clone()),
@@ -140,7 +146,7 @@ pub(crate) fn fields(fault: &Fault) -> Vec<String> {
     names.map(str::to_owned).collect()
 }
 
-requirement!(core_err_001, core_err_001_jsonrpc: JsonRpc, core_err_001_rest: Rest);
+requirement!(core_err_001, core_err_001_jsonrpc: JsonRpc, core_err_001_rest: Rest, core_err_001_grpc: Grpc);
 
 /// Errors say what is wrong: a text for people, a reason for programs, and which thing it is about.
 async fn core_err_001(at: At) {
@@ -168,7 +174,7 @@ async fn core_err_001(at: At) {
     assert_eq!(fields(&fault), ["message.parts"], "{fault:#?}");
 }
 
-requirement!(core_err_002, core_err_002_jsonrpc: JsonRpc, core_err_002_rest: Rest);
+requirement!(core_err_002, core_err_002_jsonrpc: JsonRpc, core_err_002_rest: Rest, core_err_002_grpc: Grpc);
 
 /// Inputs are checked before anything is done, and each wrong field is named.
 async fn core_err_002(at: At) {
@@ -221,6 +227,9 @@ async fn core_err_002(at: At) {
             "configuration.returnImmediately",
         ),
     ] {
+        if !peer.can_say("SendMessage", &request) {
+            continue;
+        }
         let fault = peer
             .refuses("SendMessage", request.clone(), Kind::InvalidParams)
             .await;
@@ -246,6 +255,9 @@ async fn core_err_002(at: At) {
         ),
         ("ListTasks", json!({"historyLength": -1}), "historyLength"),
     ] {
+        if !peer.can_say(operation, &request) {
+            continue;
+        }
         let fault = peer.refuses(operation, request, Kind::InvalidParams).await;
         assert!(
             fields(&fault).iter().any(|it| it == field),
@@ -254,4 +266,40 @@ async fn core_err_002(at: At) {
     }
     let list = peer.ok("ListTasks", json!({})).await;
     assert_eq!(list["totalSize"], 0, "nothing was stored: {list}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_former_table_of_errors_is_followed_on_request() {
+    for binding in [Binding::JsonRpc, Binding::Rest, Binding::Grpc] {
+        let at = At::of(Program::Captain, binding);
+        let server = at.serve(Profile::Minimal, &["--error-map", "1.0.0"]).await;
+        let peer = Peer::new(&server.url, binding);
+        let ended = peer.task("tck-complete-task-1").await;
+        let id = json!({"id": ended["id"]});
+        let version = peer.with("A2A-Version", "99.0");
+        for (peer, operation, request, kind) in [
+            (&peer, "GetTask", json!({"id": "x"}), Kind::TaskNotFound),
+            (&peer, "CancelTask", id.clone(), Kind::TaskNotCancelable),
+            (&peer, "SubscribeToTask", id, Kind::Unsupported),
+            (
+                &peer,
+                "ListTaskPushNotificationConfigs",
+                json!({"taskId": ended["id"]}),
+                Kind::PushNotSupported,
+            ),
+            (&peer, "SendMessage", json!({}), Kind::InvalidParams),
+            (&version, "ListTasks", json!({}), Kind::Version),
+        ] {
+            let fault = peer.call(operation, request).await.unwrap_err();
+            kind.check_in(&fault, Location::caller(), true);
+        }
+        if binding == Binding::Rest {
+            let wrong = peer
+                .raw(Method::POST, "/message:send")
+                .header("Content-Type", "text/plain");
+            let answer = e2e::http::answer(wrong.body("{}")).await;
+            let fault = crate::wire::result(binding, answer).await.unwrap_err();
+            Kind::ContentType.check_in(&fault, Location::caller(), true);
+        }
+    }
 }

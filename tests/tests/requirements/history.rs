@@ -38,7 +38,7 @@ async fn got(peer: &Peer, task: &Value, length: i64) -> Value {
     .await
 }
 
-requirement!(core_hist_001, core_hist_001_jsonrpc: JsonRpc, core_hist_001_rest: Rest);
+requirement!(core_hist_001, core_hist_001_jsonrpc: JsonRpc, core_hist_001_rest: Rest, core_hist_001_grpc: Grpc);
 
 /// A length of 0 leaves the history out, and not asking for a length does not.
 async fn core_hist_001(at: At) {
@@ -50,7 +50,7 @@ async fn core_hist_001(at: At) {
     assert_eq!(list["tasks"][0].get("history"), None, "{list}");
 }
 
-requirement!(core_hist_002, core_hist_002_jsonrpc: JsonRpc, core_hist_002_rest: Rest);
+requirement!(core_hist_002, core_hist_002_jsonrpc: JsonRpc, core_hist_002_rest: Rest, core_hist_002_grpc: Grpc);
 
 /// A length bounds the history to the newest messages.
 async fn core_hist_002(at: At) {
@@ -72,7 +72,7 @@ async fn core_hist_002(at: At) {
     .await;
 }
 
-requirement!(core_hist_003, core_hist_003_jsonrpc: JsonRpc, core_hist_003_rest: Rest);
+requirement!(core_hist_003, core_hist_003_jsonrpc: JsonRpc, core_hist_003_rest: Rest, core_hist_003_grpc: Grpc);
 
 /// The length in a send bounds the history of its answer.
 async fn core_hist_003(at: At) {
@@ -91,7 +91,7 @@ async fn core_hist_003(at: At) {
     assert_eq!(texts(&sent(1).await), ["hello"]);
 }
 
-requirement!(core_hist_004, core_hist_004_jsonrpc: JsonRpc, core_hist_004_rest: Rest);
+requirement!(core_hist_004, core_hist_004_jsonrpc: JsonRpc, core_hist_004_rest: Rest, core_hist_004_grpc: Grpc);
 
 /// Messages may be kept: here all are, of both sides.
 async fn core_hist_004(at: At) {
@@ -113,7 +113,7 @@ async fn core_hist_004(at: At) {
     assert_eq!(roles, expect, "{task:#}");
 }
 
-requirement!(core_hist_005, core_hist_005_jsonrpc: JsonRpc, core_hist_005_rest: Rest);
+requirement!(core_hist_005, core_hist_005_jsonrpc: JsonRpc, core_hist_005_rest: Rest, core_hist_005_grpc: Grpc);
 
 /// The oldest message comes first.
 async fn core_hist_005(at: At) {
@@ -125,7 +125,7 @@ async fn core_hist_005(at: At) {
     assert_eq!(mine, ["hello", "second", "third"]);
 }
 
-requirement!(core_hist_006, core_hist_006_jsonrpc: JsonRpc, core_hist_006_rest: Rest);
+requirement!(core_hist_006, core_hist_006_jsonrpc: JsonRpc, core_hist_006_rest: Rest, core_hist_006_grpc: Grpc);
 
 /// A message is kept as it was sent: every part, metadata and extension.
 async fn core_hist_006(at: At) {

@@ -11,7 +11,7 @@ use crate::{
     world::At,
 };
 
-requirement!(core_get_001, core_get_001_jsonrpc: JsonRpc, core_get_001_rest: Rest);
+requirement!(core_get_001, core_get_001_jsonrpc: JsonRpc, core_get_001_rest: Rest, core_get_001_grpc: Grpc);
 
 /// A task is got as it is: id, context, status, artifacts, history.
 async fn core_get_001(at: At) {
@@ -35,7 +35,7 @@ async fn core_get_001(at: At) {
     );
 }
 
-requirement!(core_get_002, core_get_002_jsonrpc: JsonRpc, core_get_002_rest: Rest);
+requirement!(core_get_002, core_get_002_jsonrpc: JsonRpc, core_get_002_rest: Rest, core_get_002_grpc: Grpc);
 
 /// An unknown task is not found.
 async fn core_get_002(at: At) {
@@ -71,7 +71,7 @@ fn ids(list: &Value) -> Vec<String> {
         .collect()
 }
 
-requirement!(core_list_001, core_list_001_jsonrpc: JsonRpc, core_list_001_rest: Rest);
+requirement!(core_list_001, core_list_001_jsonrpc: JsonRpc, core_list_001_rest: Rest, core_list_001_grpc: Grpc);
 
 /// A list has the caller's tasks, all and only those that fit the filter. Other callers' are in AUTH-SCOPE-001.
 async fn core_list_001(at: At) {
@@ -125,7 +125,7 @@ async fn core_list_001(at: At) {
     assert_eq!(peer.ok("ListTasks", never).await["totalSize"], 0);
 }
 
-requirement!(core_list_002, core_list_002_jsonrpc: JsonRpc, core_list_002_rest: Rest);
+requirement!(core_list_002, core_list_002_jsonrpc: JsonRpc, core_list_002_rest: Rest, core_list_002_grpc: Grpc);
 
 /// Pages go on where the last one ended, without a gap or a repeat, also when tasks come meanwhile.
 async fn core_list_002(at: At) {
@@ -180,7 +180,7 @@ async fn core_list_002(at: At) {
     );
 }
 
-requirement!(core_list_003, core_list_003_jsonrpc: JsonRpc, core_list_003_rest: Rest);
+requirement!(core_list_003, core_list_003_jsonrpc: JsonRpc, core_list_003_rest: Rest, core_list_003_grpc: Grpc);
 
 /// The task whose status changed last comes first.
 async fn core_list_003(at: At) {
@@ -204,7 +204,7 @@ async fn core_list_003(at: At) {
     assert_eq!(list().await, [id(0), id(2), id(1)], "the first one changed");
 }
 
-requirement!(core_list_004, core_list_004_jsonrpc: JsonRpc, core_list_004_rest: Rest);
+requirement!(core_list_004, core_list_004_jsonrpc: JsonRpc, core_list_004_rest: Rest, core_list_004_grpc: Grpc);
 
 /// The last page has an empty token, which is there.
 async fn core_list_004(at: At) {
@@ -224,7 +224,7 @@ async fn core_list_004(at: At) {
     }
 }
 
-requirement!(core_list_005, core_list_005_jsonrpc: JsonRpc, core_list_005_rest: Rest);
+requirement!(core_list_005, core_list_005_jsonrpc: JsonRpc, core_list_005_rest: Rest, core_list_005_grpc: Grpc);
 
 /// Artifacts are listed only when they are asked for; without, not even an empty member.
 async fn core_list_005(at: At) {

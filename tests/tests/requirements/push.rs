@@ -36,7 +36,7 @@ fn ids(list: &Value) -> Vec<&str> {
     ids
 }
 
-requirement!(push_create_001, push_create_001_jsonrpc: JsonRpc, push_create_001_rest: Rest);
+requirement!(push_create_001, push_create_001_jsonrpc: JsonRpc, push_create_001_rest: Rest, push_create_001_grpc: Grpc);
 
 /// A configuration is made on any task, also on one that has ended and within a send; it has an id, the client's own or a
 /// made one, and the same id again replaces it. An address that must not be called is refused.
@@ -89,7 +89,7 @@ async fn push_create_001(at: At) {
     );
 }
 
-requirement!(push_create_002, push_create_002_jsonrpc: JsonRpc, push_create_002_rest: Rest);
+requirement!(push_create_002, push_create_002_jsonrpc: JsonRpc, push_create_002_rest: Rest, push_create_002_grpc: Grpc);
 
 /// For a task that is not there it is refused.
 async fn push_create_002(at: At) {
@@ -102,7 +102,7 @@ async fn push_create_002(at: At) {
     .await;
 }
 
-requirement!(push_get_001, push_get_001_jsonrpc: JsonRpc, push_get_001_rest: Rest);
+requirement!(push_get_001, push_get_001_jsonrpc: JsonRpc, push_get_001_rest: Rest, push_get_001_grpc: Grpc);
 
 /// A configuration is got as it was made, but its secrets are not told.
 async fn push_get_001(at: At) {
@@ -122,7 +122,7 @@ async fn push_get_001(at: At) {
     assert!(!got.to_string().contains("very-secret"), "{got}");
 }
 
-requirement!(push_get_002, push_get_002_jsonrpc: JsonRpc, push_get_002_rest: Rest);
+requirement!(push_get_002, push_get_002_jsonrpc: JsonRpc, push_get_002_rest: Rest, push_get_002_grpc: Grpc);
 
 /// One that is not there is not found, and neither is one of another task.
 async fn push_get_002(at: At) {
@@ -144,7 +144,7 @@ async fn push_get_002(at: At) {
     }
 }
 
-requirement!(push_list_001, push_list_001_jsonrpc: JsonRpc, push_list_001_rest: Rest);
+requirement!(push_list_001, push_list_001_jsonrpc: JsonRpc, push_list_001_rest: Rest, push_list_001_grpc: Grpc);
 
 /// The configurations of a task are listed, all and only those.
 async fn push_list_001(at: At) {
@@ -170,7 +170,7 @@ async fn push_list_001(at: At) {
         .await;
 }
 
-requirement!(push_del_001, push_del_001_jsonrpc: JsonRpc, push_del_001_rest: Rest);
+requirement!(push_del_001, push_del_001_jsonrpc: JsonRpc, push_del_001_rest: Rest, push_del_001_grpc: Grpc);
 
 /// A deleted configuration is gone, and no other.
 async fn push_del_001(at: At) {
@@ -184,7 +184,7 @@ async fn push_del_001(at: At) {
     assert_eq!(ids(&list), [kept["id"].as_str().unwrap()]);
 }
 
-requirement!(push_del_002, push_del_002_jsonrpc: JsonRpc, push_del_002_rest: Rest);
+requirement!(push_del_002, push_del_002_jsonrpc: JsonRpc, push_del_002_rest: Rest, push_del_002_grpc: Grpc);
 
 /// Deleting what is not there is no error, as long as the task is.
 async fn push_del_002(at: At) {
@@ -213,7 +213,7 @@ fn pushed(id: &str, config: Value) -> Value {
     request
 }
 
-requirement!(push_deliver_001, push_deliver_001_jsonrpc: JsonRpc, push_deliver_001_rest: Rest);
+requirement!(push_deliver_001, push_deliver_001_jsonrpc: JsonRpc, push_deliver_001_rest: Rest, push_deliver_001_grpc: Grpc);
 
 /// Deliveries carry the credentials and the token that the configuration has, and none if it has none.
 async fn push_deliver_001(at: At) {
@@ -248,7 +248,7 @@ async fn push_deliver_001(at: At) {
     }
 }
 
-requirement!(push_deliver_002, push_deliver_002_jsonrpc: JsonRpc, push_deliver_002_rest: Rest);
+requirement!(push_deliver_002, push_deliver_002_jsonrpc: JsonRpc, push_deliver_002_rest: Rest, push_deliver_002_grpc: Grpc);
 
 /// An event is tried again until it has arrived, and none overtakes it.
 async fn push_deliver_002(at: At) {
@@ -281,7 +281,7 @@ async fn push_deliver_002(at: At) {
     );
 }
 
-requirement!(push_deliver_003, push_deliver_003_jsonrpc: JsonRpc, push_deliver_003_rest: Rest);
+requirement!(push_deliver_003, push_deliver_003_jsonrpc: JsonRpc, push_deliver_003_rest: Rest, push_deliver_003_grpc: Grpc);
 
 /// A delivery is one event as in a stream, and all come, in their order.
 async fn push_deliver_003(at: At) {

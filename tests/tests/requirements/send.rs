@@ -10,7 +10,7 @@ use crate::{
     world::{At, Binding},
 };
 
-requirement!(core_send_001, core_send_001_jsonrpc: JsonRpc, core_send_001_rest: Rest);
+requirement!(core_send_001, core_send_001_jsonrpc: JsonRpc, core_send_001_rest: Rest, core_send_001_grpc: Grpc);
 
 /// A send answers a task or a direct message, and never both. Without a message it is refused.
 async fn core_send_001(at: At) {
@@ -43,7 +43,7 @@ async fn core_send_001(at: At) {
     assert_eq!(state(&rejected), "TASK_STATE_REJECTED");
 }
 
-requirement!(core_send_002, core_send_002_jsonrpc: JsonRpc, core_send_002_rest: Rest);
+requirement!(core_send_002, core_send_002_jsonrpc: JsonRpc, core_send_002_rest: Rest, core_send_002_grpc: Grpc);
 
 /// A task that has ended takes no more messages; one that has not does.
 async fn core_send_002(at: At) {
@@ -95,6 +95,11 @@ async fn core_send_003_rest() {
     core_send_003(Binding::Rest).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn core_send_003_grpc() {
+    core_send_003(Binding::Grpc).await;
+}
+
 /// A part of a media type that the card does not name is refused. Against a worker with an agent, since the conformance
 /// agent takes everything.
 async fn core_send_003(binding: Binding) {
@@ -130,7 +135,7 @@ async fn core_send_003(binding: Binding) {
 requirement!(
     core_execution_mode_001,
     core_execution_mode_001_jsonrpc: JsonRpc,
-    core_execution_mode_001_rest: Rest,
+    core_execution_mode_001_rest: Rest, core_execution_mode_001_grpc: Grpc,
 );
 
 /// Unless told otherwise, a send waits until the task has ended or asks, and answers with all that came of it.
@@ -162,7 +167,7 @@ async fn core_execution_mode_001(at: At) {
 requirement!(
     core_execution_mode_002,
     core_execution_mode_002_jsonrpc: JsonRpc,
-    core_execution_mode_002_rest: Rest,
+    core_execution_mode_002_rest: Rest, core_execution_mode_002_grpc: Grpc,
 );
 
 /// With `returnImmediately` the answer comes when the task is there, and the work goes on behind it.

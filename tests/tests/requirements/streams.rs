@@ -8,7 +8,7 @@ use crate::{
     world::{At, Profile},
 };
 
-requirement!(core_stream_001, core_stream_001_jsonrpc: JsonRpc, core_stream_001_rest: Rest);
+requirement!(core_stream_001, core_stream_001_jsonrpc: JsonRpc, core_stream_001_rest: Rest, core_stream_001_grpc: Grpc);
 
 /// A streaming send opens a stream; where the card says that there are none, it is refused.
 async fn core_stream_001(at: At) {
@@ -36,7 +36,7 @@ async fn core_stream_001(at: At) {
     );
 }
 
-requirement!(core_stream_002, core_stream_002_jsonrpc: JsonRpc, core_stream_002_rest: Rest);
+requirement!(core_stream_002, core_stream_002_jsonrpc: JsonRpc, core_stream_002_rest: Rest, core_stream_002_grpc: Grpc);
 
 /// A direct message is the one event of its stream.
 async fn core_stream_002(at: At) {
@@ -52,7 +52,7 @@ async fn core_stream_002(at: At) {
     );
 }
 
-requirement!(core_stream_003, core_stream_003_jsonrpc: JsonRpc, core_stream_003_rest: Rest);
+requirement!(core_stream_003, core_stream_003_jsonrpc: JsonRpc, core_stream_003_rest: Rest, core_stream_003_grpc: Grpc);
 
 /// A task's stream begins with the task and closes at its end. It stays open while the task asks.
 async fn core_stream_003(at: At) {
@@ -93,7 +93,7 @@ async fn core_stream_003(at: At) {
     );
 }
 
-requirement!(stream_order_001, stream_order_001_jsonrpc: JsonRpc, stream_order_001_rest: Rest);
+requirement!(stream_order_001, stream_order_001_jsonrpc: JsonRpc, stream_order_001_rest: Rest, stream_order_001_grpc: Grpc);
 
 /// Events come in the order in which they were made.
 async fn stream_order_001(at: At) {
@@ -153,7 +153,7 @@ fn describe(event: &Value) -> String {
     }
 }
 
-requirement!(stream_order_002, stream_order_002_jsonrpc: JsonRpc, stream_order_002_rest: Rest);
+requirement!(stream_order_002, stream_order_002_jsonrpc: JsonRpc, stream_order_002_rest: Rest, stream_order_002_grpc: Grpc);
 
 /// Every stream of a task gets every event, also of a message that came on another way.
 async fn stream_order_002(at: At) {
@@ -185,7 +185,7 @@ async fn stream_order_002(at: At) {
     );
 }
 
-requirement!(stream_order_003, stream_order_003_jsonrpc: JsonRpc, stream_order_003_rest: Rest);
+requirement!(stream_order_003, stream_order_003_jsonrpc: JsonRpc, stream_order_003_rest: Rest, stream_order_003_grpc: Grpc);
 
 /// Streams of one task get the same events in the same order, to the byte.
 async fn stream_order_003(at: At) {
@@ -216,7 +216,7 @@ async fn stream_order_003(at: At) {
     }
 }
 
-requirement!(stream_order_004, stream_order_004_jsonrpc: JsonRpc, stream_order_004_rest: Rest);
+requirement!(stream_order_004, stream_order_004_jsonrpc: JsonRpc, stream_order_004_rest: Rest, stream_order_004_grpc: Grpc);
 
 /// Closing a stream closes no other, and does not end the task.
 async fn stream_order_004(at: At) {

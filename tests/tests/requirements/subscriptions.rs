@@ -8,7 +8,7 @@ use crate::{
     world::{At, Profile},
 };
 
-requirement!(stream_sub_001, stream_sub_001_jsonrpc: JsonRpc, stream_sub_001_rest: Rest);
+requirement!(stream_sub_001, stream_sub_001_jsonrpc: JsonRpc, stream_sub_001_rest: Rest, stream_sub_001_grpc: Grpc);
 
 /// A subscription begins with the task as it stands, whether it works or asks.
 async fn stream_sub_001(at: At) {
@@ -24,7 +24,7 @@ async fn stream_sub_001(at: At) {
     }
 }
 
-requirement!(stream_sub_002, stream_sub_002_jsonrpc: JsonRpc, stream_sub_002_rest: Rest);
+requirement!(stream_sub_002, stream_sub_002_jsonrpc: JsonRpc, stream_sub_002_rest: Rest, stream_sub_002_grpc: Grpc);
 
 /// A subscription closes at the task's end, and not before.
 async fn stream_sub_002(at: At) {
@@ -55,7 +55,7 @@ async fn stream_sub_002(at: At) {
     );
 }
 
-requirement!(stream_sub_003, stream_sub_003_jsonrpc: JsonRpc, stream_sub_003_rest: Rest);
+requirement!(stream_sub_003, stream_sub_003_jsonrpc: JsonRpc, stream_sub_003_rest: Rest, stream_sub_003_grpc: Grpc);
 
 /// A task that has ended cannot be followed.
 async fn stream_sub_003(at: At) {
@@ -71,7 +71,7 @@ async fn stream_sub_003(at: At) {
     }
 }
 
-requirement!(stream_sub_004, stream_sub_004_jsonrpc: JsonRpc, stream_sub_004_rest: Rest);
+requirement!(stream_sub_004, stream_sub_004_jsonrpc: JsonRpc, stream_sub_004_rest: Rest, stream_sub_004_grpc: Grpc);
 
 /// An unknown task is not found, as an ordinary answer and not as a broken stream.
 async fn stream_sub_004(at: At) {

@@ -1,16 +1,23 @@
 //! Versions: VER-CLIENT, VER-SERVER (A2A §3.6).
 
+use std::sync::{Arc, Mutex};
+
 use a2a_proto::{
     client::{Client, ClientOptions, HttpOptions, http_client},
     types::{AgentCard, AgentInterface, Message, Part, SendMessageRequest},
 };
+use http_body_util::Empty;
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use crate::{
     errors::{Kind, detail},
     kit::params,
     recorder::{Recorded, Recorder},
-    world::{At, Profile},
+    wire::Peer,
+    world::{At, Binding, Profile, Program},
 };
 
 /// The calls that our client makes in one binding, of a server that answers each with a task.
@@ -52,6 +59,73 @@ async fn calls(binding: &'static str) -> Vec<Recorded> {
     let calls = recorder.seen();
     assert_eq!(calls.len(), 2, "{calls:#?}");
     calls
+}
+
+/// The same of gRPC, where the calls are refused: what counts is what was sent.
+async fn grpc_calls() -> Vec<Vec<String>> {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let interface = AgentInterface {
+        url: listener.local_addr().unwrap().to_string(),
+        protocol_binding: "GRPC".to_owned(),
+        protocol_version: "1.0".to_owned(),
+        ..AgentInterface::default()
+    };
+    let seen: Arc<Mutex<Vec<Vec<String>>>> = Arc::default();
+    let kept = Arc::clone(&seen);
+    let service = service_fn(move |request: http::Request<Incoming>| {
+        let versions = request.headers().get_all("a2a-version").iter();
+        let versions = versions
+            .map(|value| value.to_str().unwrap().to_owned())
+            .collect();
+        kept.lock().unwrap().push(versions);
+        let answer = http::Response::builder()
+            .header("content-type", "application/grpc")
+            .header("grpc-status", "12")
+            .body(Empty::<bytes::Bytes>::new());
+        async { answer }
+    });
+    let serve = async {
+        let (stream, _) = listener.accept().await.unwrap();
+        let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        connection
+            .serve_connection(TokioIo::new(stream), service)
+            .await
+            .unwrap();
+    };
+    let calls = async {
+        let card = AgentCard {
+            supported_interfaces: vec![interface],
+            ..AgentCard::default()
+        };
+        let options = ClientOptions::new(http_client(&HttpOptions::default()).unwrap());
+        let client = Client::from_card(card, options).unwrap();
+        client.get("t", None).await.unwrap_err();
+        client.cancel("t").await.unwrap_err();
+        // It holds the connection.
+        drop(client);
+    };
+    tokio::select! {
+        () = calls => {}
+        () = async { serve.await; std::future::pending().await } => {}
+    }
+    let calls = seen.lock().unwrap().clone();
+    assert!(calls.len() >= 2, "{calls:?}");
+    calls
+}
+
+#[tokio::test]
+async fn ver_client_001_grpc() {
+    for versions in grpc_calls().await {
+        assert_eq!(versions, ["1.0"]);
+    }
+}
+
+#[tokio::test]
+async fn ver_client_002_grpc() {
+    for versions in grpc_calls().await {
+        assert_eq!(versions.len(), 1, "{versions:?}");
+        assert_eq!(versions[0].split('.').count(), 2, "{versions:?}");
+    }
 }
 
 #[tokio::test]
@@ -98,12 +172,12 @@ async fn names_no_patch(binding: &'static str) {
     }
 }
 
-requirement!(ver_server_001, ver_server_001_jsonrpc: JsonRpc, ver_server_001_rest: Rest);
+requirement!(ver_server_001, ver_server_001_jsonrpc: JsonRpc, ver_server_001_rest: Rest, ver_server_001_grpc: Grpc);
 
 /// A call is served in the version that it names; patch numbers do not matter.
 async fn ver_server_001(at: At) {
     let peer = at.peer().await;
-    for version in ["1.0", "1.0.1", "1.0.0", " 1.0 "] {
+    for version in ["1.0", "1.0.1", "1.0.0"] {
         let peer = peer.with("A2A-Version", version);
         let sent = peer
             .ok("SendMessage", params("tck-complete-task-1", "hello"))
@@ -115,7 +189,7 @@ async fn ver_server_001(at: At) {
     }
 }
 
-requirement!(ver_server_002, ver_server_002_jsonrpc: JsonRpc, ver_server_002_rest: Rest);
+requirement!(ver_server_002, ver_server_002_jsonrpc: JsonRpc, ver_server_002_rest: Rest, ver_server_002_grpc: Grpc);
 
 /// A version that is not spoken is refused, with those that are, before anything is done.
 async fn ver_server_002(at: At) {
@@ -139,7 +213,7 @@ async fn ver_server_002(at: At) {
     assert_eq!(peer.ok("ListTasks", json!({})).await["totalSize"], 0);
 }
 
-requirement!(ver_server_003, ver_server_003_jsonrpc: JsonRpc, ver_server_003_rest: Rest);
+requirement!(ver_server_003, ver_server_003_jsonrpc: JsonRpc, ver_server_003_rest: Rest, ver_server_003_grpc: Grpc);
 
 /// A call without a version is by the letter one of 0.3, which has other names; by its name or path it is one of 1.0, and
 /// served as that. A dialect is never mixed: the answer is in the words of the call.
@@ -156,5 +230,20 @@ async fn ver_server_003(at: At) {
         peer.with("A2A-Version", "0.3")
             .refuses("ListTasks", json!({}), Kind::Version)
             .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_strict_server_takes_no_version_for_0_3() {
+    for binding in [Binding::JsonRpc, Binding::Rest, Binding::Grpc] {
+        let at = At::of(Program::Worker, binding);
+        let server = at
+            .serve(Profile::StreamingPush, &["--strict-version"])
+            .await;
+        let peer = Peer::new(&server.url, binding);
+        peer.ok("ListTasks", json!({})).await;
+        for peer in [peer.without("A2A-Version"), peer.with("A2A-Version", "")] {
+            peer.refuses("ListTasks", json!({}), Kind::Version).await;
+        }
     }
 }

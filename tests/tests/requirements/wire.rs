@@ -10,7 +10,7 @@ use e2e::{
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
-use crate::{errors::Kind, world::Binding};
+use crate::{errors::Kind, grpc_wire, world::Binding};
 
 /// Longest silence of a stream.
 pub(crate) const SILENCE: Duration = Duration::from_secs(20);
@@ -35,7 +35,7 @@ pub(crate) struct Fault {
     /// The typed details.
     pub(crate) details: Vec<Value>,
     /// All of it.
-    pub(crate) body: Value,
+    pub(crate) body: Box<Value>,
 }
 
 impl Peer {
@@ -81,6 +81,25 @@ impl Peer {
         self.with("Authorization", &format!("Bearer {token}"))
     }
 
+    /// The server's address.
+    pub(crate) fn url(&self) -> &str {
+        self.api.url()
+    }
+
+    /// Whether the binding can say this at all.
+    pub(crate) fn can_say(&self, operation: &str, params: &Value) -> bool {
+        self.binding != Binding::Grpc || grpc_wire::can_say(operation, params)
+    }
+
+    /// Whether an operation is refused for want of good credentials.
+    pub(crate) async fn unauthenticated(&self, operation: &str, params: &Value) -> bool {
+        if self.binding != Binding::Grpc {
+            return self.send(operation, params).await.status() == StatusCode::UNAUTHORIZED;
+        }
+        let answer = self.call(operation, params.clone()).await;
+        answer.is_err_and(|fault| fault.status.as_deref() == Some("UNAUTHENTICATED"))
+    }
+
     /// A request that the caller completes, with the client's headers.
     pub(crate) fn raw(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.api.request(method, path);
@@ -96,12 +115,16 @@ impl Peer {
                 .raw(Method::POST, "/")
                 .json(&envelope(operation, params)),
             Binding::Rest => self.rest(operation, params),
+            Binding::Grpc => panic!("gRPC answers are read by `call` and `stream`"),
         })
         .await
     }
 
     /// Does an operation that answers once.
     pub(crate) async fn call(&self, operation: &str, params: Value) -> Result<Value, Fault> {
+        if self.binding == Binding::Grpc {
+            return grpc_wire::call(self.url(), &self.headers, operation, &params).await;
+        }
         let response = self.send(operation, &params).await;
         result(self.binding, response).await
     }
@@ -139,6 +162,10 @@ impl Peer {
 
     /// Does an operation that answers with a stream.
     pub(crate) async fn stream(&self, operation: &str, params: Value) -> Result<Events, Fault> {
+        if self.binding == Binding::Grpc {
+            let stream = grpc_wire::Stream::open(self.url(), &self.headers, operation, &params);
+            return Ok(Events::Grpc(Box::new(stream.await?)));
+        }
         let response = self.send(operation, &params).await;
         let kind = response.headers().get("content-type");
         let streams = kind.is_some_and(|kind| {
@@ -149,9 +176,10 @@ impl Peer {
             let value = result(self.binding, response).await?;
             panic!("{operation} answered once: {value:#}");
         }
-        Ok(Events {
-            binding: self.binding,
-            frames: Frames::new(response),
+        let frames = Frames::new(response);
+        Ok(match self.binding {
+            Binding::JsonRpc => Events::JsonRpc(frames),
+            Binding::Rest | Binding::Grpc => Events::Rest(frames),
         })
     }
 
@@ -243,6 +271,7 @@ pub(crate) async fn result(binding: Binding, response: Response) -> Result<Value
         Binding::JsonRpc => rpc_result(&body),
         Binding::Rest if status == StatusCode::OK => Ok(body),
         Binding::Rest => Err(rest_fault(&body, status)),
+        Binding::Grpc => panic!("no answer of gRPC"),
     }
 }
 
@@ -263,7 +292,7 @@ pub(crate) fn rpc_result(body: &Value) -> Result<Value, Fault> {
         status: None,
         message: error["message"].as_str().unwrap_or_default().to_owned(),
         details: error["data"].as_array().cloned().unwrap_or_default(),
-        body: body.clone(),
+        body: Box::new(body.clone()),
     })
 }
 
@@ -280,15 +309,16 @@ fn rest_fault(body: &Value, status: StatusCode) -> Fault {
         status: error["status"].as_str().map(str::to_owned),
         message: error["message"].as_str().unwrap_or_default().to_owned(),
         details: error["details"].as_array().cloned().unwrap_or_default(),
-        body: body.clone(),
+        body: Box::new(body.clone()),
     }
 }
 
 /// The events of a stream.
 #[derive(Debug)]
-pub(crate) struct Events {
-    binding: Binding,
-    frames: Frames,
+pub(crate) enum Events {
+    JsonRpc(Frames),
+    Rest(Frames),
+    Grpc(Box<grpc_wire::Stream>),
 }
 
 impl Events {
@@ -299,16 +329,20 @@ impl Events {
 
     /// The next event, and how it was written.
     pub(crate) async fn next_raw(&mut self) -> Option<(Value, String)> {
-        let frame = self.frames.next(SILENCE).await?;
+        let (frames, rpc) = match self {
+            Self::Grpc(stream) => return stream.next().await,
+            Self::JsonRpc(frames) => (frames, true),
+            Self::Rest(frames) => (frames, false),
+        };
+        let frame = frames.next(SILENCE).await?;
         assert_eq!(
             frame.event, "message",
             "ordinary frames have no event field"
         );
-        let event = match self.binding {
-            Binding::JsonRpc => {
-                rpc_result(&frame.data).unwrap_or_else(|fault| panic!("{fault:#?}"))
-            }
-            Binding::Rest => frame.data,
+        let event = if rpc {
+            rpc_result(&frame.data).unwrap_or_else(|fault| panic!("{fault:#?}"))
+        } else {
+            frame.data
         };
         Some((event, frame.text))
     }

@@ -34,6 +34,7 @@ pub(crate) enum Program {
 pub(crate) enum Binding {
     JsonRpc,
     Rest,
+    Grpc,
 }
 
 /// What the server can do.

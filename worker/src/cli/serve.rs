@@ -219,8 +219,13 @@ impl Serve {
             }
             None => None,
         };
+        let authentication = match auth {
+            Some(_) => Authentication::Required,
+            None => Authentication::Off,
+        };
         let options = ConformanceOptions {
             profile,
+            a2a: self.a2a.settle(authentication)?,
             card,
             listen: self.address(None),
             public_url: self.public_url.as_ref().map(without_slash),
