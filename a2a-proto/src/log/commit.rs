@@ -27,9 +27,6 @@ const TOGETHER: usize = 256;
 /// A thread that has other work commits for others no longer than this; then the log's thread goes on.
 const HERE: Duration = Duration::from_millis(1);
 
-/// A commit that takes longer has waited for the disk, and the next ones may do so too.
-const SLOW: Duration = Duration::from_millis(5);
-
 type Reply = oneshot::Sender<Result<u64, LogError>>;
 
 /// One task within the commit being built.
@@ -124,7 +121,7 @@ impl Committer {
         };
         let begin = Instant::now();
         let pace = self.store(shared, batch, entries, patience);
-        if begin.elapsed() > SLOW {
+        if begin.elapsed() > shared.options.slow {
             Pace::Slow
         } else {
             pace

@@ -26,6 +26,9 @@ pub struct LogOptions {
     pub hot_bytes: usize,
     /// How long an event that nobody waits for may wait for others to share its commit.
     pub linger: Duration,
+    /// A commit that takes longer has waited for the disk, and the next ones may do so too: the log's own thread makes
+    /// them until one is quick again.
+    pub slow: Duration,
 }
 
 impl Default for LogOptions {
@@ -41,6 +44,7 @@ impl Default for LogOptions {
             hot_bytes: 32 * 1024 * 1024,
             // Shorter than anybody can see, long enough to turn hundreds of token deltas into one commit.
             linger: Duration::from_millis(1),
+            slow: Duration::from_millis(5),
         }
     }
 }

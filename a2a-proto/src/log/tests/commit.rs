@@ -165,6 +165,16 @@ fn open(options: LogOptions) -> (Arc<Told>, Engine) {
     (store, engine)
 }
 
+/// As [`open`], but only the store says what is slow, and the log's thread comes only when it is called: so a busy
+/// machine decides nothing.
+fn open_calm() -> (Arc<Told>, Engine) {
+    open(LogOptions {
+        linger: Duration::from_secs(3600),
+        slow: Duration::MAX,
+        ..LogOptions::default()
+    })
+}
+
 async fn task(engine: &Engine, id: &str) -> LogTask {
     engine.create(new_task("ann", id, "ctx", 0)).await.unwrap()
 }
@@ -203,7 +213,7 @@ fn here() -> ThreadId {
 
 #[tokio::test]
 async fn whoever_waits_commits() {
-    let (store, engine) = open(LogOptions::default());
+    let (store, engine) = open_calm();
     let task = task(&engine, "t").await;
     assert_eq!(store.last(), (here(), Patience::Short));
     task.enqueue(chunk(&task, "a")).await.unwrap();
@@ -216,7 +226,7 @@ async fn whoever_waits_commits() {
 
 #[tokio::test]
 async fn who_is_ready_at_the_same_time_shares_a_commit() {
-    let (store, engine) = open(LogOptions::default());
+    let (store, engine) = open_calm();
     let (one, other) = (task(&engine, "one").await, task(&engine, "other").await);
     let tried = store.tried();
     let (a, b) = tokio::join!(append(&one, "a"), append(&other, "b"));
@@ -258,7 +268,7 @@ async fn what_nobody_waits_for_is_stored_by_the_logs_thread() {
 
 #[tokio::test]
 async fn busy_store_is_waited_for_on_the_logs_thread() {
-    let (store, engine) = open(LogOptions::default());
+    let (store, engine) = open_calm();
     let task = task(&engine, "t").await;
     store.next([Act::Busy]);
     assert_eq!(append(&task, "a").await.unwrap(), 2);
@@ -270,7 +280,7 @@ async fn busy_store_is_waited_for_on_the_logs_thread() {
 
 #[tokio::test]
 async fn slow_store_is_left_to_the_logs_thread_until_it_is_quick() {
-    let (store, engine) = open(LogOptions::default());
+    let (store, engine) = open_calm();
     let task = task(&engine, "t").await;
     store.next([Act::Slow, Act::Slow]);
     append(&task, "here").await.unwrap();
@@ -294,7 +304,7 @@ async fn slow_store_is_left_to_the_logs_thread_until_it_is_quick() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn appender_that_goes_away_leaves_its_event() {
-    let (store, engine) = open(LogOptions::default());
+    let (store, engine) = open_calm();
     let (one, other) = (task(&engine, "one").await, task(&engine, "other").await);
     let gate = Arc::new(Gate::default());
     store.next([Act::Gate(Arc::clone(&gate))]);
