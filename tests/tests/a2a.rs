@@ -1,5 +1,9 @@
 //! The captain as one A2A agent, with real workers: jobs as messages, a `kill -9` in mid-job, questions, cancel; and the
 //! command line for any agent.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail by failing the test"
+)]
 
 use e2e::{
     Captain, CaptainBuilder, WorkerBuilder, http, run,
