@@ -47,12 +47,22 @@ const CODES: [(&str, Code); 17] = [
 impl A2aError {
     /// The status that tells this error.
     pub fn to_grpc(&self, map: ErrorMap) -> Status {
+        self.status_saying(map, &self.external())
+    }
+
+    /// The status that tells this error to a client of 0.3: some of them go by the error's name before the text.
+    pub fn to_grpc_0_3(&self, map: ErrorMap) -> Status {
+        let text = format!("{}: {}", crate::dialect::v03::name(self), self.external());
+        self.status_saying(map, &text)
+    }
+
+    fn status_saying(&self, map: ErrorMap, text: &str) -> Status {
         let name = self.grpc_status(map);
         let code = CODES
             .iter()
             .find(|(known, _)| *known == name)
             .map_or(Code::Unknown, |(_, code)| *code);
-        let message = cut(&self.external());
+        let message = cut(text);
         let details: Vec<Any> = self.details().iter().filter_map(to_any).collect();
         if details.is_empty() {
             return Status::new(code, message);

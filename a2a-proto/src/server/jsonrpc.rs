@@ -44,8 +44,8 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         tracing::debug!(operation = request.method.as_ref(), "JSON-RPC");
         let answer = match self.spoken(&caller, parts, &request).await {
             Ok(Spoken::V1_0) => self.call(caller, parts, &request).await,
-            Ok(Spoken::V0_3) => self.call_v03(caller, parts, &request).await,
-            // Its errors have codes of their own.
+            // Their errors look different.
+            Ok(Spoken::V0_3) => return self.call_v03(caller, parts, &request).await,
             Ok(Spoken::V0_1) => return self.call_v01(caller, parts, &request).await,
             Err(error) => Err(error),
         };

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use axum::response::Response;
 use http::request::Parts;
 
+use super::answer::{JSON, finish, json};
 use super::dispatch::{Feed, Send, log_error};
 use super::jsonrpc::{refuse_resume, respond};
 use super::stream::{self, Render};
 use super::{Agent, Caller, Inner};
 use crate::dialect::v03::{self, MessageSendParams, TaskParams};
 use crate::error::A2aError;
-use crate::jsonrpc::{self, Envelopes, Id, Request};
+use crate::jsonrpc::{Envelopes, Id, Request, error_object};
 use crate::log::{LoggedEvent, TaskLog};
 use crate::sse::{Frames, last_event_id};
 use crate::types::{
@@ -22,7 +23,23 @@ use crate::types::{
 use crate::version::ProtocolVersion;
 
 impl<A: Agent, L: TaskLog> Inner<A, L> {
+    /// Answers one call.
     pub(super) async fn call_v03(
+        self: &Arc<Self>,
+        caller: Caller,
+        parts: &Parts,
+        request: &Request<'_>,
+    ) -> Response {
+        match self.try_call_v03(caller, parts, request).await {
+            Ok(response) => response,
+            Err(error) => {
+                let body = error_object(&request.id, &v03::error(&error));
+                finish(&error, json(error.json_rpc_http_status(), JSON, body))
+            }
+        }
+    }
+
+    async fn try_call_v03(
         self: &Arc<Self>,
         caller: Caller,
         parts: &Parts,
@@ -196,7 +213,7 @@ impl Render for V03Frames {
     }
 
     fn error(&mut self, error: &A2aError, frames: &mut Frames) {
-        frames.push(None, None, &[&jsonrpc::error_response(&self.id, error)]);
+        frames.push(None, None, &[&error_object(&self.id, &v03::error(error))]);
     }
 
     fn closed(&self) -> bool {

@@ -78,7 +78,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let activated = version::extensions(&parts.headers);
         let mut response = match self.grpc_call(parts, &activated, body).await {
             Ok(response) => response,
-            Err(refusal) => trailers_only(self.status(refusal)),
+            Err(refusal) => trailers_only(self.status(parts, refusal)),
         };
         self.echo(&activated, response.headers_mut());
         response
@@ -138,12 +138,16 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         self.options.max_body_bytes.saturating_mul(ANSWER_FACTOR)
     }
 
-    fn status(&self, refusal: Refusal) -> Status {
+    fn status(&self, parts: &Parts, refusal: Refusal) -> Status {
         match refusal {
             Refusal::Status(status) => status,
             Refusal::Error(error) => {
                 super::answer::log(&error);
-                error.to_grpc(self.options.error_map)
+                if parts.uri.path().starts_with("/a2a.v1.") {
+                    error.to_grpc_0_3(self.options.error_map)
+                } else {
+                    error.to_grpc(self.options.error_map)
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use http::{HeaderMap, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::super::error::name;
 use crate::error::{A2aError, JsonRpcError};
 
 /// The package of the error classes that the Java SDK looks up by name.
@@ -40,26 +41,6 @@ pub fn body(error: &A2aError) -> Bytes {
     serde_json::to_vec(&body).unwrap_or_default().into()
 }
 
-/// The name of an error in the specification of 0.3 and in its SDKs.
-fn name(error: &A2aError) -> &'static str {
-    match error {
-        A2aError::TaskNotFound { .. } => "TaskNotFoundError",
-        A2aError::TaskNotCancelable { .. } => "TaskNotCancelableError",
-        A2aError::PushNotificationNotSupported => "PushNotificationNotSupportedError",
-        A2aError::UnsupportedOperation { .. } => "UnsupportedOperationError",
-        A2aError::ContentTypeNotSupported { .. } => "ContentTypeNotSupportedError",
-        A2aError::InvalidAgentResponse { .. } => "InvalidAgentResponseError",
-        A2aError::ExtendedAgentCardNotConfigured => "AuthenticatedExtendedCardNotConfiguredError",
-        A2aError::ExtensionSupportRequired { .. } => "ExtensionSupportRequiredError",
-        A2aError::VersionNotSupported { .. } => "VersionNotSupportedError",
-        A2aError::InvalidParams { .. } => "InvalidParamsError",
-        A2aError::ParseError { .. } => "JSONParseError",
-        A2aError::MethodNotFound { .. } => "MethodNotFoundError",
-        A2aError::InvalidRequest { .. } | A2aError::TooLarge { .. } => "InvalidRequestError",
-        _ => "InternalError",
-    }
-}
-
 /// The error that a peer of 0.3 sent: by its code if it tells one, by its name, by its status.
 pub fn from_http(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> A2aError {
     #[derive(Default, Deserialize)]
@@ -85,6 +66,7 @@ pub fn from_http(status: StatusCode, headers: &HeaderMap, body: &[u8]) -> A2aErr
         .or_else(|| class.and_then(code_of_name))
         .or(match status.as_u16() {
             // What the Python SDK answers, whose bodies have a message and nothing else.
+            404 => Some(-32001),
             409 => Some(-32002),
             415 => Some(-32005),
             422 => Some(-32602),
