@@ -160,7 +160,7 @@ pub async fn start(
     let pusher = Pusher::new(PushOptions {
         allow: AllowList::new(config.push_allow.iter().cloned()),
         ..PushOptions::new(Keyring::at(dir.join(PUSH_KEY_FILE)))
-    })?;
+    });
     let server = Server::new(
         Arc::clone(&agent),
         task_log,

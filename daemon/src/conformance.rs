@@ -103,7 +103,7 @@ pub async fn serve(options: ConformanceOptions) -> Result<Exit, Failure> {
         clock: Arc::new(SystemClock),
         tracker: tracker.clone(),
         shutdown: lifecycle.soft().clone(),
-        push: Some(pusher(&folder)?),
+        push: Some(pusher(&folder)),
         ..ServerOptions::new(options.auth.unwrap_or_else(|| Arc::new(AnyCaller)))
     });
     let server = Server::new(
@@ -145,12 +145,11 @@ pub async fn serve(options: ConformanceOptions) -> Result<Exit, Failure> {
 }
 
 /// Kits wait for deliveries on the machine that they run on.
-fn pusher(folder: &Path) -> Result<Pusher, Failure> {
-    let options = PushOptions {
+fn pusher(folder: &Path) -> Pusher {
+    Pusher::new(PushOptions {
         allow: AllowList::loopback(),
         ..PushOptions::new(Keyring::at(folder.join("push.key")))
-    };
-    Pusher::new(options).map_err(|error| Failure::from_error(Exit::Internal, &error))
+    })
 }
 
 /// An address for "everywhere" is not one to connect to.

@@ -106,8 +106,7 @@ pub(crate) async fn serve(
     let pusher = Pusher::new(PushOptions {
         allow: parts.push_allow.clone(),
         ..PushOptions::new(Keyring::at(state.file("push.key")))
-    })
-    .map_err(|error| Failure::from_error(Exit::Internal, &error))?;
+    });
     let options = ServerOptions {
         clock: Arc::clone(&parts.clock),
         tracker: tracker.clone(),

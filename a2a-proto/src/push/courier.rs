@@ -175,9 +175,16 @@ impl Courier {
                 let Ok(_permit) = line.acquire().await else {
                     return Err(Stop::Over);
                 };
-                self.receiver
-                    .post(&self.shared.client, body.clone(), options.timeout)
-                    .await
+                match self.shared.client() {
+                    Ok(client) => {
+                        let post = self.receiver.post(client, body.clone(), options.timeout);
+                        post.await
+                    }
+                    Err(error) => Posted::Failed {
+                        why: error.to_string(),
+                        retry_after: None,
+                    },
+                }
             };
             let (why, retry_after) = match posted {
                 Posted::Delivered => {

@@ -22,7 +22,7 @@ pub(crate) mod tests;
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -110,29 +110,37 @@ pub struct Pusher(Arc<Shared>);
 /// What all couriers share.
 struct Shared {
     options: PushOptions,
-    client: reqwest::Client,
+    /// Made for the first post: it reads the machine's CA certificates, which most servers never need.
+    client: OnceLock<reqwest::Client>,
     quick: Semaphore,
     slow: Semaphore,
 }
 
 impl Pusher {
-    /// Prepares the HTTP client. Nothing is sent, and the key file is not touched yet.
-    ///
-    /// # Errors
-    /// When TLS cannot be set up.
-    pub fn new(options: PushOptions) -> Result<Self, ClientError> {
+    /// Everything with these options. Nothing is sent, and the key file is not touched yet.
+    pub fn new(options: PushOptions) -> Self {
+        Self(Arc::new(Shared {
+            options,
+            client: OnceLock::new(),
+            quick: Semaphore::new(QUICK_POSTS),
+            slow: Semaphore::new(SLOW_POSTS),
+        }))
+    }
+}
+
+impl Shared {
+    /// The client that posts, which connects to nothing but what `resolve` allows.
+    fn client(&self) -> Result<&reqwest::Client, ClientError> {
+        if let Some(client) = self.client.get() {
+            return Ok(client);
+        }
         let pinned = Arc::new(Pinned {
-            resolver: Arc::clone(&options.resolver),
-            allow: options.allow.clone(),
+            resolver: Arc::clone(&self.options.resolver),
+            allow: self.options.allow.clone(),
         });
         let resolver: Arc<dyn reqwest::dns::Resolve> = Arc::new(Resolves(pinned));
         let client = http_client_resolving(&HttpOptions::default(), &resolver)?;
-        Ok(Self(Arc::new(Shared {
-            options,
-            client,
-            quick: Semaphore::new(QUICK_POSTS),
-            slow: Semaphore::new(SLOW_POSTS),
-        })))
+        Ok(self.client.get_or_init(|| client))
     }
 }
 

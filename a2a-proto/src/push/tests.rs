@@ -46,7 +46,7 @@ pub(crate) fn options(keys: Keyring) -> PushOptions {
 impl Office {
     fn open(options: PushOptions) -> Self {
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
-        let pusher = Pusher::new(options).unwrap();
+        let pusher = Pusher::new(options);
         let clock = Arc::new(SystemClock);
         let couriers = Couriers::new(&pusher, clock, tracker.clone(), shutdown.clone());
         Self {

@@ -350,7 +350,7 @@ fn shared_token(options: &mut ServerOptions) {
 async fn pushing() -> Running {
     let push = crate::push::PushOptions::new(crate::push::Keyring::in_memory());
     Running::with(|options, agent| {
-        options.push = Some(crate::push::Pusher::new(push).unwrap());
+        options.push = Some(crate::push::Pusher::new(push));
         agent.change_card(|card| card.capabilities.push_notifications = Some(true));
     })
     .await

@@ -113,12 +113,17 @@ fn a_terminal_is_a_terminal_inside_and_not_the_users() {
         env!("CARGO_BIN_EXE_worker"),
         bench.card.display()
     );
-    let output = Command::new("script")
+    let mut script = Command::new("script")
         .args(["-qec", &line, "/dev/null"])
         .env("XDG_STATE_HOME", bench.folder.path().join("state"))
-        .stdin(Stdio::null())
-        .output()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .unwrap();
+    // Open to the end: at its end `script` types a character, whose echo would stand among the output.
+    let _input = script.stdin.take();
+    let output = script.wait_with_output().unwrap();
     assert!(
         text(&output.stdout).contains("40 100\r\nleader\r\n"),
         "{output:?}"

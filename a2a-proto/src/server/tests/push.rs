@@ -12,7 +12,7 @@ const DELETE: &str = "DeleteTaskPushNotificationConfig";
 
 async fn pushing() -> Running {
     Running::with(|server, agent| {
-        server.push = Some(Pusher::new(options(Keyring::in_memory())).unwrap());
+        server.push = Some(Pusher::new(options(Keyring::in_memory())));
         agent.change_card(|card| card.capabilities.push_notifications = Some(true));
     })
     .await
@@ -128,7 +128,7 @@ async fn push_on_an_ended_task_succeeds_and_on_an_unknown_one_does_not() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn push_is_refused_where_the_card_or_the_server_does_not_have_it() {
     let undeclared = Running::with(|server, _| {
-        server.push = Some(Pusher::new(options(Keyring::in_memory())).unwrap());
+        server.push = Some(Pusher::new(options(Keyring::in_memory())));
     })
     .await;
     let unequipped = Running::with(|_, agent| {
