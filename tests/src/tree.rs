@@ -46,8 +46,18 @@ pub fn command_line(pid: u32) -> String {
 /// The resident memory of a process in bytes (`VmRSS` of proc(5)).
 #[must_use]
 pub fn resident_bytes(pid: u32) -> Option<u64> {
+    memory(pid, "VmRSS:")
+}
+
+/// The resident memory of a process at its highest, in bytes (`VmHWM` of proc(5)).
+#[must_use]
+pub fn peak_bytes(pid: u32) -> Option<u64> {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: u32, field: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find(|l| l.starts_with("VmRSS:"))?;
+    let line = status.lines().find(|l| l.starts_with(field))?;
     let kilobytes: u64 = line.split_ascii_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024)
 }

@@ -69,6 +69,17 @@ struct Call<'a> {
     deadline: Option<Instant>,
 }
 
+/// The version whose service a path names, and the method.
+fn called(path: &str) -> Option<(ProtocolVersion, &str)> {
+    let (service, method) = path.strip_prefix('/')?.split_once('/')?;
+    let spoken = match service {
+        "lf.a2a.v1.A2AService" => ProtocolVersion::V1_0,
+        "a2a.v1.A2AService" => ProtocolVersion::V0_3,
+        _ => return None,
+    };
+    Some((spoken, method))
+}
+
 impl<A: Agent, L: TaskLog> Inner<A, L> {
     /// Answers one call.
     pub(super) async fn grpc(self: &Arc<Self>, parts: &Parts, body: Body) -> Response {
@@ -94,15 +105,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let unknown = || A2aError::MethodNotFound {
             method: path.to_owned(),
         };
-        let (service, method) = path
-            .strip_prefix('/')
-            .and_then(|path| path.split_once('/'))
-            .ok_or_else(unknown)?;
-        let spoken = match service {
-            "lf.a2a.v1.A2AService" => ProtocolVersion::V1_0,
-            "a2a.v1.A2AService" => ProtocolVersion::V0_3,
-            _ => return Err(unknown().into()),
-        };
+        let (spoken, method) = called(path).ok_or_else(unknown)?;
         let caller = self.options.auth.authenticate(&parts.headers);
         let caller = caller.map_err(A2aError::from)?;
         tracing::debug!(caller = caller.subject.as_ref(), path, "gRPC");
@@ -143,10 +146,9 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             Refusal::Status(status) => status,
             Refusal::Error(error) => {
                 super::answer::log(&error);
-                if parts.uri.path().starts_with("/a2a.v1.") {
-                    error.to_grpc_0_3(self.options.error_map)
-                } else {
-                    error.to_grpc(self.options.error_map)
+                match called(parts.uri.path()) {
+                    Some((ProtocolVersion::V0_3, _)) => error.to_grpc_0_3(self.options.error_map),
+                    _ => error.to_grpc(self.options.error_map),
                 }
             }
         }

@@ -8,6 +8,7 @@ mod server;
 
 use std::{error::Error, io::Write, process::ExitCode, time::Instant};
 
+use e2e::tree;
 use futures_util::{StreamExt as _, stream::FuturesUnordered};
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -72,12 +73,13 @@ async fn many(subscriptions: usize, chunks: u64) -> Result<(), Failure> {
     let task = server.begin().await?;
     // The first subscription makes what all share.
     let mut readers = vec![server.subscribe(&task).await?];
-    let before = server.resident_kib()?;
+    let resident = || tree::resident_bytes(server.pid()).ok_or("the server has ended");
+    let before = resident()?;
     for _ in 1..subscriptions {
         readers.push(server.subscribe(&task).await?);
     }
-    let open = server.resident_kib()?;
-    let each = (open as f64 - before as f64) / (subscriptions - 1) as f64;
+    let open = resident()?;
+    let each = (open as f64 - before as f64) / 1024.0 / (subscriptions - 1) as f64;
     let verdict = if each <= WANTED { "met" } else { "MISSED" };
     say(&format!(
         "{subscriptions} open subscriptions: {each:.1} KiB of the server's memory for each; at most {WANTED} KiB: {verdict}"
@@ -98,7 +100,7 @@ async fn many(subscriptions: usize, chunks: u64) -> Result<(), Failure> {
         }
     }
     let rate = (events * subscriptions as u64) as f64 / seconds;
-    let peak = server.peak_kib()? / 1024;
+    let peak = tree::peak_bytes(server.pid()).ok_or("the server has ended")? / (1024 * 1024);
     say(&format!(
         "{events} events to each in {seconds:.1} s: {rate:.0} deliveries/s, the same bytes in the same order to all; the server's memory at its highest: {peak} MiB"
     ))
