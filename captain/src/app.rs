@@ -29,6 +29,7 @@ use crate::api::{ApiState, router};
 use crate::auth::{WorkerTokens, user_token};
 use crate::backend::local::{LocalBackend, LocalOptions, find_worker};
 use crate::config::{AgentConfig, Config};
+use crate::engine::ports::SystemDice;
 use crate::engine::{self, Handle, Options, Ports};
 use crate::error::StartError;
 use crate::link::WorkerLink;
@@ -128,6 +129,7 @@ pub async fn start(
         max_workers: config.limits.max_workers.get(),
         max_parallel: u32::try_from(config.limits.parallel.get()).unwrap_or(u32::MAX),
         stop_grace: config.limits.worker_grace(),
+        provider: config.agent.provider_name(),
         ..Options::new(jobs)
     };
     let ports = Ports {
@@ -138,6 +140,7 @@ pub async fn start(
         store: Arc::new(store),
         clock: Arc::new(SystemClock),
         ids: Arc::new(UuidV7),
+        dice: Arc::new(SystemDice),
     };
     let engine = engine::start(options, ports, tasks, stop).await?;
 

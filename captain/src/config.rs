@@ -79,6 +79,14 @@ pub struct AgentConfig {
     pub allowed_hosts: Vec<String>,
 }
 
+impl AgentConfig {
+    /// What people call the model's provider: its address where that is not the usual one.
+    pub fn provider_name(&self) -> String {
+        let named = self.base_url.as_ref().or(self.api_provider.as_ref());
+        named.map_or_else(|| "the model".to_owned(), Clone::clone)
+    }
+}
+
 /// Bounds on what the captain takes on.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]

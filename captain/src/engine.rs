@@ -11,6 +11,7 @@ mod error;
 mod feed;
 mod handle;
 pub mod ports;
+mod provider;
 mod recover;
 mod talk;
 #[cfg(test)]
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use a2a_proto::clock::{Clock, Ids};
+use captain_core::breaker::BreakerRules;
 use captain_core::plan::Bounds;
 use daemon::tasks::{TaskKind, Tasks};
 use tokio_util::sync::CancellationToken;
@@ -33,7 +35,7 @@ pub use error::EngineError;
 pub use handle::{Handle, Reply, Snapshot, Subscription};
 
 use crate::store::Store;
-use ports::{Backend, Link, Planner, Workspace};
+use ports::{Backend, Dice, Link, Planner, Workspace};
 
 /// How the engine works.
 #[derive(Debug, Clone)]
@@ -48,8 +50,10 @@ pub struct Options {
     pub max_jobs: usize,
     /// How long a worker may take to end by itself when it is stopped.
     pub stop_grace: Duration,
-    /// How long a worker whose process has ended may still be listened to.
-    pub exit_grace: Duration,
+    /// The model's provider of all workers, by the name that people know.
+    pub provider: String,
+    /// When that provider counts as failing.
+    pub breaker: BreakerRules,
     /// What a plan may be at most.
     pub bounds: Bounds,
 }
@@ -63,7 +67,8 @@ impl Options {
             max_parallel: 4,
             max_jobs: 1000,
             stop_grace: Duration::from_secs(10),
-            exit_grace: Duration::from_secs(3),
+            provider: "the model".to_owned(),
+            breaker: BreakerRules::default(),
             bounds: Bounds::default(),
         }
     }
@@ -86,6 +91,8 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Names jobs; must make UUIDs.
     pub ids: Arc<dyn Ids>,
+    /// Spreads waits.
+    pub dice: Arc<dyn Dice>,
 }
 
 impl fmt::Debug for Ports {

@@ -62,6 +62,15 @@ pub enum Effect {
         /// Which attempt.
         attempt: Attempt,
     },
+    /// Stop the worker of an attempt that ended without its word, with everything that it started, and try until it
+    /// works. Answered by `worker.fenced` when nothing of it runs any more; `worker.not_fenced` says that it is tried
+    /// again.
+    Fence {
+        /// Which subtask.
+        subtask: SubtaskId,
+        /// Which attempt.
+        attempt: Attempt,
+    },
     /// Let go of an attempt that is over: whatever is still done for it ends, and its worker is stopped. Not answered.
     StopWorker {
         /// Which subtask.
@@ -92,6 +101,7 @@ impl Effect {
             }
             | Self::Merge { subtask, attempt }
             | Self::CancelAttempt { subtask, attempt }
+            | Self::Fence { subtask, attempt }
             | Self::StopWorker {
                 subtask, attempt, ..
             } => Some((subtask, *attempt)),

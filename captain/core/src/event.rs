@@ -25,8 +25,8 @@ pub struct Envelope {
     pub at: Timestamp,
     /// The job.
     pub job: JobId,
-    /// The place in the worker's own log that this event was made from. A re-attached stream goes on after it, so that
-    /// nothing is recorded twice and nothing is left out.
+    /// The place in the worker's own log that this event was made from. All events of one place are stored together, and
+    /// a re-attached stream goes on after it, so that nothing is recorded twice and nothing is left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<u64>,
     /// What happened.
@@ -82,6 +82,26 @@ pub enum JobEvent {
     JobCancelRequested {
         /// Why.
         reason: StopReason,
+    },
+    /// The captain was started again and goes on with the job: whatever waits for a worker to be heard again waits from
+    /// now.
+    #[serde(rename = "job.resumed")]
+    JobResumed,
+    /// The model's provider fails: the job starts no further attempts for a while.
+    #[serde(rename = "provider.paused")]
+    ProviderPaused {
+        /// The provider.
+        provider: String,
+        /// When it is asked again.
+        until: Timestamp,
+        /// Its last error.
+        message: String,
+    },
+    /// The model's provider works again.
+    #[serde(rename = "provider.resumed")]
+    ProviderResumed {
+        /// The provider.
+        provider: String,
     },
     /// The result is there.
     #[serde(rename = "job.completed")]
@@ -222,6 +242,34 @@ pub enum JobEvent {
         subtask: SubtaskId,
         /// Which attempt.
         attempt: Attempt,
+    },
+    /// The worker's platform says that it has ended. What it said last may still come.
+    #[serde(rename = "worker.gone")]
+    WorkerGone {
+        /// Which subtask.
+        subtask: SubtaskId,
+        /// Which attempt.
+        attempt: Attempt,
+        /// What the platform knows about why.
+        message: String,
+    },
+    /// The worker of an attempt that ended without its word has been stopped: another attempt may begin.
+    #[serde(rename = "worker.fenced")]
+    WorkerFenced {
+        /// Which subtask.
+        subtask: SubtaskId,
+        /// Which attempt.
+        attempt: Attempt,
+    },
+    /// Such a worker cannot be stopped at present. It is tried again; nothing else begins before it works.
+    #[serde(rename = "worker.not_fenced")]
+    WorkerNotFenced {
+        /// Which subtask.
+        subtask: SubtaskId,
+        /// Which attempt.
+        attempt: Attempt,
+        /// Why.
+        message: String,
     },
     /// The job is being stopped, and nothing of this attempt runs any more.
     #[serde(rename = "worker.stopped")]
@@ -373,6 +421,9 @@ impl JobEvent {
             Self::JobStarted { .. } => "job.started",
             Self::JobIntegrating => "job.integrating",
             Self::JobCancelRequested { .. } => "job.cancel_requested",
+            Self::JobResumed => "job.resumed",
+            Self::ProviderPaused { .. } => "provider.paused",
+            Self::ProviderResumed { .. } => "provider.resumed",
             Self::JobCompleted { .. } => "job.completed",
             Self::JobFailed { .. } => "job.failed",
             Self::JobCancelled => "job.cancelled",
@@ -389,6 +440,9 @@ impl JobEvent {
             Self::WorkerAccepted { .. } => "worker.accepted",
             Self::WorkerUnreachable { .. } => "worker.unreachable",
             Self::WorkerReachable { .. } => "worker.reachable",
+            Self::WorkerGone { .. } => "worker.gone",
+            Self::WorkerFenced { .. } => "worker.fenced",
+            Self::WorkerNotFenced { .. } => "worker.not_fenced",
             Self::WorkerStopped { .. } => "worker.stopped",
             Self::AttemptEnded { .. } => "attempt.ended",
             Self::InputRequired { .. } => "input.required",
@@ -425,6 +479,13 @@ impl JobEvent {
                 subtask, attempt, ..
             }
             | Self::WorkerReachable { subtask, attempt }
+            | Self::WorkerGone {
+                subtask, attempt, ..
+            }
+            | Self::WorkerFenced { subtask, attempt }
+            | Self::WorkerNotFenced {
+                subtask, attempt, ..
+            }
             | Self::WorkerStopped {
                 subtask, attempt, ..
             }
@@ -462,6 +523,9 @@ impl JobEvent {
             | Self::JobStarted { .. }
             | Self::JobIntegrating
             | Self::JobCancelRequested { .. }
+            | Self::JobResumed
+            | Self::ProviderPaused { .. }
+            | Self::ProviderResumed { .. }
             | Self::JobCompleted { .. }
             | Self::JobFailed { .. }
             | Self::JobCancelled

@@ -10,9 +10,14 @@ use crate::aggregate::Artifacts;
 use crate::ids::{Attempt, CommitId, JobId, SubtaskId, WorkerId};
 use crate::outcome::{FailReason, JobResult, Outcome, StopReason};
 use crate::plan::{Plan, PlanSpec, SubtaskSpec};
+use crate::retry::Retries;
 
-/// Attempts in all where neither subtask nor job says more: one retry.
-pub const DEFAULT_ATTEMPTS: u32 = 2;
+/// Attempts in all where neither subtask nor job says more: room for the retries of two classes of failure.
+pub const DEFAULT_ATTEMPTS: u32 = 4;
+
+/// How long a worker may be out of reach where the job does not say: longer than a reboot of a switch or an upgrade of
+/// a node, and no longer than a person waits before looking.
+pub const DEFAULT_UNREACHABLE_SECONDS: u64 = 600;
 
 /// Subtasks at work at once where the job does not say: as many as a small machine bears.
 pub const DEFAULT_MAX_PARALLEL: u32 = 4;
@@ -74,6 +79,13 @@ pub struct JobLimits {
     /// Most attempts of each subtask that does not say; [`DEFAULT_ATTEMPTS`] when missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// Further attempts after each class of failure, within `attempts`.
+    #[serde(default, skip_serializing_if = "Retries::is_unset")]
+    pub retries: Retries,
+    /// How long a worker may be out of reach before it is stopped and given up, in seconds;
+    /// [`DEFAULT_UNREACHABLE_SECONDS`] when missing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreachable_seconds: Option<u64>,
 }
 
 /// Whether a plan waits for a person before it runs.
@@ -176,6 +188,15 @@ pub enum SubtaskState {
     },
     /// The worker is done and its result is being taken into the job's repository.
     Merging,
+    /// The attempt ended without a word of its worker, which may still be at work. It is being stopped; before that is
+    /// confirmed nothing else may begin.
+    Fencing {
+        /// How the attempt ended.
+        outcome: Outcome,
+        /// Why it could not be stopped so far, where that failed. It is tried again until it works.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        problem: Option<String>,
+    },
     /// The attempt is over and not done; whether there is another one is about to be decided.
     AttemptOver {
         /// How the attempt ended.
@@ -218,6 +239,7 @@ impl SubtaskState {
                 | Self::Running
                 | Self::InputRequired { .. }
                 | Self::Merging
+                | Self::Fencing { .. }
         )
     }
 
@@ -232,6 +254,7 @@ impl SubtaskState {
             Self::Running => "running",
             Self::InputRequired { .. } => "input_required",
             Self::Merging => "merging",
+            Self::Fencing { .. } => "fencing",
             Self::AttemptOver { .. } => "attempt_over",
             Self::Done { .. } => "done",
             Self::Failed { .. } => "failed",
@@ -282,16 +305,49 @@ pub struct WorkerTask {
 }
 
 /// Whether the captain can reach a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "contact")]
 pub enum Contact {
     /// As far as is known.
     Reachable,
-    /// Not at present.
+    /// Not at present. That is not its end: it goes on working, and is heard again from where it was left.
     Unreachable {
         /// Since when.
         since: Timestamp,
+        /// What was seen.
+        message: String,
     },
+    /// Its platform says that it has ended. What it said last may still be on its way, and its platform may start it
+    /// again.
+    Gone {
+        /// Since when.
+        since: Timestamp,
+        /// What its platform knows about why.
+        message: String,
+    },
+}
+
+impl Contact {
+    /// Its name, as in its JSON form.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Reachable => "reachable",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Gone { .. } => "gone",
+        }
+    }
+}
+
+/// A job starts nothing for a while, because its model's provider fails.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct ProviderPause {
+    /// The provider.
+    pub provider: String,
+    /// When it is asked again.
+    #[schemars(with = "String")]
+    pub until: Timestamp,
+    /// Its last error.
+    pub message: String,
 }
 
 /// Something that a person said to a job after it was submitted.
@@ -347,6 +403,7 @@ pub struct Job {
     pub(crate) subtasks: BTreeMap<SubtaskId, Subtask>,
     pub(crate) artifacts: Artifacts,
     pub(crate) messages: Vec<UserMessage>,
+    pub(crate) paused: Option<ProviderPause>,
 }
 
 impl Job {
@@ -400,6 +457,11 @@ impl Job {
         &self.messages
     }
 
+    /// Why it starts nothing at present, where its model's provider fails.
+    pub fn paused(&self) -> Option<&ProviderPause> {
+        self.paused.as_ref()
+    }
+
     /// The subtasks in plan order: what was written, and where it stands. Empty before there is a plan.
     pub fn subtasks(&self) -> impl Iterator<Item = (&SubtaskId, &SubtaskSpec, &Subtask)> {
         let plan = self.plan.iter();
@@ -427,6 +489,21 @@ impl Job {
             .max(1)
     }
 
+    /// Further attempts after a failure of each class: what the subtask says, else the job, else the defaults.
+    pub fn retries(&self, spec: &SubtaskSpec) -> Retries {
+        let mut retries = spec.limits.retries.or(self.spec.limits.retries);
+        // Who allows three attempts means workers that are lost: that is what the number meant before there were classes.
+        let attempts = spec.limits.attempts.or(self.spec.limits.attempts);
+        retries.lost = retries.lost.or(attempts.map(|all| all.saturating_sub(1)));
+        retries
+    }
+
+    /// How long a worker may be out of reach, in seconds.
+    pub fn unreachable_seconds(&self) -> u64 {
+        let wanted = self.spec.limits.unreachable_seconds;
+        wanted.unwrap_or(DEFAULT_UNREACHABLE_SECONDS).max(1)
+    }
+
     /// When the job's time is over, if it is limited and has begun.
     pub fn deadline(&self) -> Option<Timestamp> {
         Some(after(self.started?, self.spec.limits.time_seconds?))
@@ -435,6 +512,10 @@ impl Job {
 
 /// `seconds` after `from`; the end of time where that cannot be expressed.
 pub(crate) fn after(from: Timestamp, seconds: u64) -> Timestamp {
-    from.checked_add(std::time::Duration::from_secs(seconds))
-        .unwrap_or(Timestamp::MAX)
+    later(from, std::time::Duration::from_secs(seconds))
+}
+
+/// `wait` after `from`; the end of time where that cannot be expressed.
+pub(crate) fn later(from: Timestamp, wait: std::time::Duration) -> Timestamp {
+    from.checked_add(wait).unwrap_or(Timestamp::MAX)
 }

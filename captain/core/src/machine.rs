@@ -10,6 +10,8 @@ mod messages;
 mod owed;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod simulation;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -18,7 +20,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-pub use decide::RetryDelay;
+pub use decide::Outside;
 pub use error::ApplyError;
 pub use messages::MAX_MESSAGES;
 
@@ -26,10 +28,10 @@ use crate::aggregate::Artifacts;
 use crate::effect::Effect;
 use crate::event::JobEvent;
 use crate::ids::{Attempt, JobId};
-use crate::job::{Contact, Job, JobState, SubtaskState, UserMessage, after};
+use crate::job::{Contact, Job, JobState, ProviderPause, SubtaskState, UserMessage, after};
 use crate::outcome::{Outcome, StopReason};
 use crate::plan::Plan;
-use steps::{first_state, is_attempt_over, is_with_worker};
+use steps::{first_state, is_attempt_over, is_fencing, is_with_worker};
 
 impl Job {
     /// A new job from its first event.
@@ -59,6 +61,7 @@ impl Job {
             subtasks: BTreeMap::new(),
             artifacts: Artifacts::default(),
             messages: Vec::new(),
+            paused: None,
         };
         Ok((job, vec![Effect::MakePlan]))
     }
@@ -150,6 +153,28 @@ impl Job {
                     .keys()
                     .filter_map(|id| self.owed(id))
                     .collect()
+            }
+            JobEvent::JobResumed => {
+                for one in self.subtasks.values_mut() {
+                    one.resume(now);
+                }
+                Vec::new()
+            }
+            JobEvent::ProviderPaused {
+                provider,
+                until,
+                message,
+            } => {
+                self.paused = Some(ProviderPause {
+                    provider: provider.clone(),
+                    until: *until,
+                    message: message.clone(),
+                });
+                Vec::new()
+            }
+            JobEvent::ProviderResumed { .. } => {
+                self.paused.take().ok_or(unexpected)?;
+                Vec::new()
             }
             JobEvent::JobCompleted { result } => {
                 if self.state != JobState::Integrating {
@@ -265,15 +290,54 @@ impl Job {
                 record.task = Some(task.clone());
                 Vec::from_iter(self.untold(subtask))
             }
-            JobEvent::WorkerUnreachable { subtask, .. } => {
+            JobEvent::WorkerUnreachable {
+                subtask, message, ..
+            } => {
                 let one = self.subtask_in(event, subtask, is_with_worker)?;
-                one.set_contact(Contact::Unreachable { since: now })
-                    .ok_or(unexpected)?;
+                let message = message.clone();
+                let contact = Contact::Unreachable {
+                    since: now,
+                    message,
+                };
+                one.set_contact(contact).ok_or(unexpected)?;
+                Vec::new()
+            }
+            JobEvent::WorkerGone {
+                subtask, message, ..
+            } => {
+                let one = self.subtask_in(event, subtask, is_with_worker)?;
+                let message = message.clone();
+                let contact = Contact::Gone {
+                    since: now,
+                    message,
+                };
+                one.set_contact(contact).ok_or(unexpected)?;
                 Vec::new()
             }
             JobEvent::WorkerReachable { subtask, .. } => {
                 let one = self.subtask_in(event, subtask, is_with_worker)?;
                 one.set_contact(Contact::Reachable).ok_or(unexpected)?;
+                Vec::new()
+            }
+            JobEvent::WorkerFenced { subtask, .. } => {
+                let one = self.subtask_in(event, subtask, is_fencing)?;
+                if let SubtaskState::Fencing { outcome, .. } = &one.state {
+                    let outcome = outcome.clone();
+                    one.enter(now, SubtaskState::AttemptOver { outcome });
+                }
+                Vec::new()
+            }
+            JobEvent::WorkerNotFenced {
+                subtask, message, ..
+            } => {
+                let one = self.subtask_in(event, subtask, is_fencing)?;
+                match &mut one.state {
+                    // It is told once, however often it is tried.
+                    SubtaskState::Fencing { problem, .. } if problem.as_ref() != Some(message) => {
+                        *problem = Some(message.clone());
+                    }
+                    _ => return Err(unexpected),
+                }
                 Vec::new()
             }
             JobEvent::InputRequired {
@@ -428,13 +492,23 @@ impl Job {
         let Some((subtask, attempt)) = event.attempt() else {
             return Ok(());
         };
-        let under_way = self.subtasks.get(subtask).is_some_and(|one| {
+        let under_way = self.subtasks.get(subtask).filter(|one| {
             one.state.is_active()
                 && one
                     .current()
                     .is_some_and(|record| record.attempt == attempt)
         });
-        if !under_way {
+        // A worker that is being stopped for its silence has lost its say, and what it says late is of nobody.
+        let heard = under_way.is_some_and(|one| {
+            !is_fencing(&one.state)
+                || matches!(
+                    event,
+                    JobEvent::WorkerFenced { .. }
+                        | JobEvent::WorkerNotFenced { .. }
+                        | JobEvent::WorkerStopped { .. }
+                )
+        });
+        if !heard {
             return Err(ApplyError::Stale {
                 event: event.name(),
                 subtask: subtask.clone(),

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{CommitId, SubtaskId};
+use crate::retry::RetryClass;
 
 /// How one attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -16,6 +17,11 @@ pub enum Outcome {
     /// The agent said that it could not do the work, or the worker ended it (steps, silence, budget).
     Failed {
         /// The worker's own words.
+        message: String,
+    },
+    /// The model did not answer, or answered with errors, until the agent gave up.
+    ModelFailed {
+        /// What the worker saw.
         message: String,
     },
     /// The worker reported the task as cancelled, or the captain stopped it.
@@ -50,21 +56,33 @@ pub enum Outcome {
         /// What was last known.
         message: String,
     },
+    /// The worker could not be reached for as long as the job allows, and was stopped: nobody knows how far it had got.
+    Unknown {
+        /// What was last known.
+        message: String,
+    },
 }
 
 impl Outcome {
-    /// Whether another try may help by default: only where the machine failed, not where the agent did.
-    pub fn is_retryable(&self) -> bool {
+    /// What kind of failure this is, for the question whether another try may help; none where that question does not
+    /// arise: it is no failure, or another try would start from the same results and end the same way.
+    pub fn class(&self) -> Option<RetryClass> {
         match self {
-            Self::LaunchFailed { .. } | Self::Lost { .. } => true,
-            Self::Completed
-            | Self::Failed { .. }
-            | Self::Cancelled
-            | Self::TimedOut { .. }
-            | Self::Conflict { .. }
-            | Self::WorkspaceFailed { .. }
-            | Self::Refused { .. } => false,
+            Self::Completed | Self::Cancelled | Self::Conflict { .. } => None,
+            Self::Failed { .. } => Some(RetryClass::Agent),
+            Self::ModelFailed { .. } => Some(RetryClass::Model),
+            Self::LaunchFailed { .. } | Self::Lost { .. } | Self::Unknown { .. } => {
+                Some(RetryClass::Lost)
+            }
+            Self::TimedOut { .. } | Self::WorkspaceFailed { .. } | Self::Refused { .. } => {
+                Some(RetryClass::Policy)
+            }
         }
+    }
+
+    /// Whether the attempt ended without a word of its worker, which may still be at work then.
+    pub fn is_silent(&self) -> bool {
+        self.class() == Some(RetryClass::Lost)
     }
 }
 
@@ -73,6 +91,7 @@ impl fmt::Display for Outcome {
         match self {
             Self::Completed => f.write_str("completed"),
             Self::Failed { message } => write!(f, "the agent failed: {message}"),
+            Self::ModelFailed { message } => write!(f, "the model failed: {message}"),
             Self::Cancelled => f.write_str("cancelled"),
             Self::TimedOut { seconds } => write!(f, "not done within its limit of {seconds} s"),
             Self::Conflict { conflict } => conflict.fmt(f),
@@ -80,6 +99,7 @@ impl fmt::Display for Outcome {
             Self::Refused { message } => write!(f, "the worker was refused: {message}"),
             Self::LaunchFailed { message } => write!(f, "the worker did not start: {message}"),
             Self::Lost { message } => write!(f, "the worker is gone: {message}"),
+            Self::Unknown { message } => write!(f, "its outcome is not known: {message}"),
         }
     }
 }

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use errors::{PlanErrors, PlanProblem};
 
 use crate::ids::SubtaskId;
+use crate::retry::Retries;
 
 /// A plan as it is written by people, planners and agents.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
@@ -65,6 +66,9 @@ pub struct SubtaskLimits {
     /// Most attempts in all, the first one counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempts: Option<u32>,
+    /// Further attempts after each class of failure, within `attempts`.
+    #[serde(default, skip_serializing_if = "Retries::is_unset")]
+    pub retries: Retries,
 }
 
 impl SubtaskLimits {

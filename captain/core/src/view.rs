@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::aggregate::Artifact;
 use crate::ids::{Attempt, JobId, SubtaskId, WorkerId};
-use crate::job::{Contact, Job, JobState, SubtaskState};
+use crate::job::{Contact, Job, JobState, ProviderPause, SubtaskState};
 use crate::outcome::JobResult;
 
 /// A whole job.
@@ -35,6 +35,9 @@ pub struct JobView {
     pub updated: Timestamp,
     /// Which edit of the plan runs; 0 before there is a plan.
     pub plan_revision: u32,
+    /// Why nothing is started at present, where the model's provider fails.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub paused: Option<ProviderPause>,
     /// The subtasks in plan order.
     pub subtasks: Vec<SubtaskView>,
     /// What was made so far.
@@ -51,7 +54,7 @@ pub struct SubtaskView {
     /// What it starts from.
     pub depends_on: Vec<SubtaskId>,
     /// Where it stands: `waiting`, `ready`, `backoff`, `preparing`, `launching`, `running`, `input_required`,
-    /// `merging`, `attempt_over`, `done`, `failed`, `skipped`, `cancelled`.
+    /// `merging`, `fencing`, `attempt_over`, `done`, `failed`, `skipped`, `cancelled`.
     pub state: &'static str,
     /// Since when.
     #[schemars(with = "String")]
@@ -71,6 +74,9 @@ pub struct SubtaskView {
     /// Whether the captain can reach the worker, while there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reachable: Option<bool>,
+    /// More about that: `reachable`, `unreachable` (it goes on working) or `gone` (its platform says that it has ended).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub contact: Option<&'static str>,
 }
 
 impl Job {
@@ -91,6 +97,7 @@ impl Job {
             created: self.created,
             updated: self.updated,
             plan_revision: self.plan.as_ref().map_or(0, |plan| plan.revision()),
+            paused: self.paused.clone(),
             subtasks: self.subtask_views(),
             artifacts: self.artifacts.iter().cloned().collect(),
         }
@@ -103,6 +110,12 @@ impl Job {
                 SubtaskState::Failed { outcome } | SubtaskState::AttemptOver { outcome } => {
                     Some(outcome.to_string())
                 }
+                SubtaskState::Fencing { outcome, problem } => Some(match problem {
+                    Some(problem) => {
+                        format!("{outcome}; its worker cannot be stopped so far: {problem}")
+                    }
+                    None => format!("{outcome}; its worker is being stopped"),
+                }),
                 SubtaskState::Skipped { because } => Some(format!("{because} failed")),
                 SubtaskState::InputRequired { question } => Some(question.clone()),
                 _ => None,
@@ -124,6 +137,7 @@ impl Job {
                 worker: record.map(|record| record.worker.clone()),
                 endpoint: record.and_then(|record| record.endpoint.clone()),
                 reachable: live.map(|record| record.contact == Contact::Reachable),
+                contact: live.map(|record| record.contact.name()),
             }
         };
         self.subtasks().map(view).collect()

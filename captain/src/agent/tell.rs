@@ -339,6 +339,7 @@ fn step_state(state: &SubtaskState) -> StepState {
         | SubtaskState::Launching
         | SubtaskState::Running
         | SubtaskState::Merging
+        | SubtaskState::Fencing { .. }
         | SubtaskState::AttemptOver { .. } => StepState::Running,
         SubtaskState::InputRequired { .. } => StepState::Waiting,
         SubtaskState::Done { .. } => StepState::Completed,

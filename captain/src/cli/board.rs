@@ -22,6 +22,8 @@ pub(crate) struct Board {
     pub(crate) phase: Phase,
     pub(crate) submitted: Option<Timestamp>,
     pub(crate) ended: Option<Timestamp>,
+    /// Why nothing is started at present, where the model's provider fails.
+    pub(crate) paused: Option<String>,
     /// In plan order.
     pub(crate) rows: Vec<Row>,
     index: BTreeMap<SubtaskId, usize>,
@@ -89,6 +91,7 @@ impl Board {
             phase: Phase::Planning,
             submitted: None,
             ended: None,
+            paused: None,
             rows: Vec::new(),
             index: BTreeMap::new(),
         }
@@ -142,7 +145,26 @@ impl Board {
             JobEvent::WorkerAccepted { subtask, .. }
             | JobEvent::WorkerReachable { subtask, .. }
             | JobEvent::InputResolved { subtask, .. } => self.set(subtask, RowState::Working),
-            JobEvent::WorkerUnreachable { subtask, .. } => self.set(subtask, RowState::Unreachable),
+            JobEvent::WorkerUnreachable { subtask, .. } | JobEvent::WorkerGone { subtask, .. } => {
+                self.set(subtask, RowState::Unreachable);
+            }
+            JobEvent::WorkerNotFenced {
+                subtask, message, ..
+            } => {
+                let why = format!("its worker cannot be stopped so far: {}", clean(message));
+                self.set(subtask, RowState::Retrying { why });
+            }
+            JobEvent::ProviderPaused {
+                provider,
+                until,
+                message,
+            } => {
+                let (provider, message) = (clean(provider), clean(message));
+                self.paused = Some(format!(
+                    "{provider} fails, next try at {until:.0}: {message}"
+                ));
+            }
+            JobEvent::ProviderResumed { .. } => self.paused = None,
             JobEvent::InputRequired {
                 subtask, question, ..
             } => {
@@ -167,6 +189,8 @@ impl Board {
             JobEvent::PlanRejected { .. }
             | JobEvent::WorkerReady { .. }
             | JobEvent::WorkerStopped { .. }
+            | JobEvent::WorkerFenced { .. }
+            | JobEvent::JobResumed
             | JobEvent::MergeConflict { .. }
             | JobEvent::RetryScheduled { .. }
             | JobEvent::MessageReceived { .. }

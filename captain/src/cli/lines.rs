@@ -82,6 +82,7 @@ impl Lines {
             | JobEvent::InputResolved { .. }
             | JobEvent::ArtifactMade { .. }
             | JobEvent::AgentThought { .. }
+            | JobEvent::WorkerFenced { .. }
             | JobEvent::ToolUpdated { .. } => {}
             JobEvent::JobIntegrating => say("job", "putting the results together"),
             JobEvent::JobCancelRequested { .. } => say("job", "stopping"),
@@ -121,6 +122,31 @@ impl Lines {
                     &format!("the worker does not answer: {}", clean(message)),
                 );
             }
+            JobEvent::WorkerGone {
+                subtask, message, ..
+            } => say(
+                subtask.as_str(),
+                &format!("the worker has ended: {}", clean(message)),
+            ),
+            JobEvent::WorkerNotFenced {
+                subtask, message, ..
+            } => say(
+                subtask.as_str(),
+                &format!("the worker cannot be stopped so far: {}", clean(message)),
+            ),
+            JobEvent::ProviderPaused {
+                provider,
+                until,
+                message,
+            } => {
+                let (provider, message) = (clean(provider), clean(message));
+                let text = format!("starts nothing before {until:.0}: {provider} fails: {message}");
+                say("job", &text);
+            }
+            JobEvent::ProviderResumed { provider } => {
+                say("job", &format!("goes on: {} works again", clean(provider)));
+            }
+            JobEvent::JobResumed => say("job", "the captain was started again"),
             JobEvent::WorkerReachable { subtask, .. } => {
                 say(subtask.as_str(), "the worker answers again");
             }

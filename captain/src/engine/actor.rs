@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use captain_core::event::EVENT_VERSION;
+use captain_core::heard::Heard;
+use captain_core::machine::Outside;
 use captain_core::{
     Attempt, Envelope, Job, JobEvent, JobId, JobSpec, JobState, StopReason, SubtaskId,
     SubtaskState, schedule,
@@ -25,7 +27,8 @@ use super::driver::Driver;
 use super::feed::{Feed, lock};
 use super::handle::{Handle, Reply, Snapshot};
 use super::ports::{Observation, Observed};
-use super::recover::{Cursors, Recovered, note_cursor};
+use super::provider::Provider;
+use super::recover::Recovered;
 use super::{EngineError, Options, Ports, watch};
 use crate::store::Entry;
 
@@ -72,11 +75,12 @@ pub(super) enum Command {
 /// What tasks report.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// Something happened to a job.
-    Event {
+    /// Something happened to a job: what belongs together is recorded together. `cursor` is the worker's own number of
+    /// it.
+    Events {
         job: JobId,
         cursor: Option<u64>,
-        event: JobEvent,
+        events: Vec<JobEvent>,
     },
     /// All workers that the backend has.
     Listed(Vec<Observation>),
@@ -87,7 +91,7 @@ pub(super) enum Input {
 pub(super) struct Live {
     pub(super) job: Job,
     pub(super) seq: u64,
-    pub(super) cursors: Cursors,
+    pub(super) heard: Heard,
     pub(super) feed: Arc<Feed>,
 }
 
@@ -100,6 +104,7 @@ pub(super) struct Actor {
     pub(super) inputs: mpsc::Receiver<Input>,
     pub(super) driver: Driver,
     pub(super) jobs: BTreeMap<JobId, Live>,
+    pub(super) provider: Provider,
     pub(super) batch: Batch,
     /// Whether something changed that decisions depend on.
     pub(super) changed: bool,
@@ -133,7 +138,9 @@ impl Actor {
             stop,
             reporting,
         );
+        let provider = Provider::new(&options, recovered.iter().map(|known| &known.job));
         let mut actor = Self {
+            provider,
             options,
             ports,
             handle: handle.clone(),
@@ -145,14 +152,14 @@ impl Actor {
             changed: true,
             wake: None,
         };
-        for Recovered { job, seq, cursors } in recovered {
+        for Recovered { job, seq, heard } in recovered {
             let id = job.id().clone();
             actor.batch.effects.extend(
                 job.pending_effects()
                     .into_iter()
                     .map(|effect| (id.clone(), effect)),
             );
-            actor.adopt(job, seq, cursors);
+            actor.adopt(job, seq, heard);
         }
         (actor, handle)
     }
@@ -164,6 +171,14 @@ impl Actor {
         let _stopped = self.handle.stopped.clone().drop_guard();
         if !self.jobs.is_empty() {
             info!(jobs = self.jobs.len(), "going on with unfinished jobs");
+        }
+        // Nobody is late because of the time for which nobody listened.
+        let at_work = self.jobs.iter().filter(|(_, live)| {
+            *live.job.state() == JobState::Running && schedule::active(&live.job) > 0
+        });
+        let at_work: Vec<JobId> = at_work.map(|(id, _)| id.clone()).collect();
+        for id in at_work {
+            self.record(&id, None, JobEvent::JobResumed)?;
         }
         // What is owed runs first, so that the first look at the backend finds every worker followed that should be.
         self.settle();
@@ -280,7 +295,7 @@ impl Actor {
             event,
         };
         let entry = Entry::encode(&envelope)?;
-        self.adopt(job, 1, Cursors::new());
+        self.adopt(job, 1, Heard::default());
         self.batch.entries.insert(id.clone(), vec![Arc::new(entry)]);
         self.batch
             .effects
@@ -316,13 +331,31 @@ impl Actor {
 
     async fn input(&mut self, input: Input) {
         match input {
-            Input::Event { job, cursor, event } => {
-                let name = event.name();
-                if let Err(refused) = self.record(&job, cursor, event) {
-                    debug!(%job, event = name, reason = %refused, "event dropped");
-                }
-            }
+            Input::Events {
+                job,
+                cursor,
+                events,
+            } => self.take(&job, cursor, events),
             Input::Listed(workers) => self.release_strays(workers).await,
+        }
+    }
+
+    /// Records what was reported. What was reported before, or by somebody who has no say any more, is dropped.
+    fn take(&mut self, job: &JobId, cursor: Option<u64>, events: Vec<JobEvent>) {
+        let of = events.first().and_then(JobEvent::attempt);
+        let known = self.jobs.get(job).zip(of).zip(cursor);
+        if let Some(((live, (subtask, attempt)), cursor)) = known
+            && live.heard.knows(subtask, attempt, cursor)
+        {
+            debug!(%job, cursor, "report dropped: it is recorded already");
+            return;
+        }
+        for event in events {
+            let name = event.name();
+            match self.record(job, cursor, event) {
+                Ok(()) => {}
+                Err(refused) => debug!(%job, event = name, reason = %refused, "event dropped"),
+            }
         }
     }
 
@@ -355,7 +388,8 @@ impl Actor {
                     source,
                 })?;
         live.seq = seq;
-        note_cursor(&mut live.cursors, &envelope.event, cursor);
+        live.heard.note(&envelope.event, cursor);
+        self.provider.note(at, &envelope.event);
         self.changed |= !envelope.event.is_output();
         match self.batch.entries.get_mut(id) {
             Some(entries) => entries.push(Arc::new(entry)),
@@ -371,6 +405,7 @@ impl Actor {
 
     /// Records all that follows by itself, the oldest job first.
     fn settle(&mut self) {
+        self.settle_provider();
         let mut active: usize = self
             .jobs
             .values()
@@ -379,9 +414,14 @@ impl Actor {
         let ids: Vec<JobId> = self.jobs.keys().cloned().collect();
         for id in ids {
             while let Some(live) = self.jobs.get(&id) {
-                let slots = self.options.max_workers.saturating_sub(active);
+                let now = self.ports.clock.now();
+                let outside = Outside {
+                    slots: self.options.max_workers.saturating_sub(active),
+                    dice: self.ports.dice.roll(),
+                    probe: self.provider.lets_probe(now),
+                };
                 let before = schedule::active(&live.job);
-                let Some(event) = live.job.decide(self.ports.clock.now(), slots) else {
+                let Some(event) = live.job.decide(now, outside) else {
                     break;
                 };
                 let name = event.name();
@@ -398,11 +438,9 @@ impl Actor {
         }
         self.changed = false;
         let now = self.ports.clock.now();
-        self.wake = self
-            .jobs
-            .values()
-            .filter_map(|live| live.job.wakeup(now))
-            .min();
+        let jobs = self.jobs.values();
+        let wakes = jobs.filter_map(|live| live.job.wakeup(now));
+        self.wake = wakes.chain(self.provider.until(now)).min();
     }
 
     /// Stops workers of ours that no attempt needs any more: a captain may have ended before it could. Workers of jobs
@@ -436,7 +474,7 @@ impl Actor {
         }
     }
 
-    fn adopt(&mut self, job: Job, seq: u64, cursors: Cursors) {
+    fn adopt(&mut self, job: Job, seq: u64, heard: Heard) {
         let (id, feed) = (job.id().clone(), Feed::new(seq));
         lock(&self.handle.feeds).insert(id.clone(), Arc::clone(&feed));
         self.jobs.insert(
@@ -444,7 +482,7 @@ impl Actor {
             Live {
                 job,
                 seq,
-                cursors,
+                heard,
                 feed,
             },
         );
@@ -454,10 +492,7 @@ impl Actor {
 
 impl Live {
     pub(super) fn cursor(&self, subtask: &SubtaskId, attempt: Attempt) -> Option<u64> {
-        self.cursors
-            .get(subtask)
-            .filter(|(of, _)| *of == attempt)
-            .map(|(_, cursor)| *cursor)
+        self.heard.cursor(subtask, attempt)
     }
 
     /// Whether an attempt is the one under way and its worker has not said its last word.

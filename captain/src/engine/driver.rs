@@ -17,7 +17,9 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, error};
 
 use super::actor::Input;
-use super::ports::{FinishRequest, Labels, Note, PlanRequest, PlannerError, WorkspaceError};
+use super::ports::{
+    FinishRequest, Labels, Note, PlanRequest, PlannerError, Report, WorkspaceError,
+};
 use super::watch::Exits;
 use super::{Options, Ports};
 use attempt::AttemptTask;
@@ -41,11 +43,15 @@ pub(super) struct Driver {
 pub(super) struct Reports(mpsc::Sender<Input>);
 
 impl Reports {
-    pub(super) async fn event(&self, job: &JobId, cursor: Option<u64>, event: JobEvent) {
-        self.send(Input::Event {
+    pub(super) async fn event(&self, job: &JobId, event: JobEvent) {
+        self.report(job, Report::of(event)).await;
+    }
+
+    pub(super) async fn report(&self, job: &JobId, Report { cursor, events }: Report) {
+        self.send(Input::Events {
             job: job.clone(),
             cursor,
-            event,
+            events,
         })
         .await;
     }
@@ -141,6 +147,13 @@ impl Driver {
                 self.attempt(job, subtask, attempt, |task| async move {
                     ended(before).await;
                     task.cancel().await;
+                });
+            }
+            Effect::Fence { subtask, attempt } => {
+                let before = self.end(&(job.id().clone(), Some((subtask.clone(), attempt))));
+                self.attempt(job, subtask, attempt, |task| async move {
+                    ended(before).await;
+                    task.fence().await;
                 });
             }
             Effect::StopWorker {
@@ -279,14 +292,14 @@ async fn make_plan(ports: Ports, options: Arc<Options>, job: Job, reports: Repor
             }
         }
     };
-    reports.event(job.id(), None, event).await;
+    reports.event(job.id(), event).await;
 }
 
 async fn finish(ports: Ports, request: FinishRequest, reports: Reports) {
     let reason = match ports.workspace.finish(&request).await {
         Ok(result) => {
             return reports
-                .event(&request.job, None, JobEvent::JobCompleted { result })
+                .event(&request.job, JobEvent::JobCompleted { result })
                 .await;
         }
         Err(WorkspaceError::Conflict(conflict)) => {
@@ -294,7 +307,7 @@ async fn finish(ports: Ports, request: FinishRequest, reports: Reports) {
                 subtask: None,
                 conflict: conflict.clone(),
             };
-            reports.event(&request.job, None, event).await;
+            reports.event(&request.job, event).await;
             FailReason::Conflict { conflict }
         }
         Err(failure @ WorkspaceError::Failed { .. }) => {
@@ -306,7 +319,7 @@ async fn finish(ports: Ports, request: FinishRequest, reports: Reports) {
     };
     let message = reason.to_string();
     reports
-        .event(&request.job, None, JobEvent::JobFailed { reason, message })
+        .event(&request.job, JobEvent::JobFailed { reason, message })
         .await;
 }
 

@@ -209,8 +209,8 @@ pub trait Link: Send + Sync + 'static {
     ///   the worker lives: the engine asks the backend, and drops the stream.
     /// - With [`Assignment::task`] the worker has the prompt already. Without it the worker may still have it, from a
     ///   captain that died before it could note that: look for a task in the context [`Assignment::context`] first.
-    /// - [`Report::cursor`] is the worker's own log number. Of the reports made from one frame only the last carries
-    ///   the frame's number, so that a crash in between repeats the frame.
+    /// - [`Report::cursor`] is the worker's own log number. All that one frame means is one report, so that a crash
+    ///   repeats all of it or nothing.
     /// - Dropping the stream lets go of the worker and leaves it at work.
     fn follow(&self, assignment: Assignment) -> BoxStream<'static, Report>;
 
@@ -241,6 +241,8 @@ pub struct Assignment {
     pub task: Option<WorkerTask>,
     /// The last of its log numbers that is recorded; go on strictly after it.
     pub cursor: Option<u64>,
+    /// Whether it is recorded as out of reach, so that the first contact is news.
+    pub out_of_reach: bool,
     /// The folder for what it makes; the link makes it when needed.
     pub files: PathBuf,
 }
@@ -273,13 +275,41 @@ impl Note {
     }
 }
 
-/// One thing that a worker did.
+/// One thing that a worker did: one entry of its log, with all that the entry means.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Report {
-    /// The worker's log number behind it, where it completes that entry.
+    /// The entry's number in the worker's log, where it has one.
     pub cursor: Option<u64>,
-    /// What happened.
-    pub event: JobEvent,
+    /// What happened, in order; recorded together or not at all.
+    pub events: Vec<JobEvent>,
+}
+
+impl Report {
+    /// Something that is no entry of the worker's log.
+    pub fn of(event: JobEvent) -> Self {
+        Self {
+            cursor: None,
+            events: vec![event],
+        }
+    }
+}
+
+/// Chance, for waits that must not fall together.
+pub trait Dice: Send + Sync + 'static {
+    /// The next number.
+    fn roll(&self) -> u64;
+}
+
+/// The system's chance.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemDice;
+
+impl Dice for SystemDice {
+    fn roll(&self) -> u64 {
+        use std::hash::{BuildHasher as _, Hasher as _};
+        // The standard library seeds every map's hasher anew; for spreading waits that is chance enough.
+        std::hash::RandomState::new().build_hasher().finish()
+    }
 }
 
 /// Why a worker could not be asked.

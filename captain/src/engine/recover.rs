@@ -1,9 +1,8 @@
 //! Jobs read back from their logs: all unfinished ones when the engine starts, and finished ones when somebody asks.
 //! Recovery is nothing but the stored events sent through the core again.
 
-use std::collections::BTreeMap;
-
-use captain_core::{Attempt, Job, JobId, SubtaskId};
+use captain_core::heard::Heard;
+use captain_core::{Job, JobId};
 
 use super::EngineError;
 use crate::store::{Filter, MAX_READ, Store, Which};
@@ -15,11 +14,8 @@ pub(super) struct Recovered {
     /// The last entry of its log.
     pub(super) seq: u64,
     /// How far each subtask's worker has been listened to.
-    pub(super) cursors: Cursors,
+    pub(super) heard: Heard,
 }
-
-/// The last recorded log number of each subtask's worker, with the attempt that it belongs to.
-pub(super) type Cursors = BTreeMap<SubtaskId, (Attempt, u64)>;
 
 /// All jobs that have not ended.
 pub(super) async fn unfinished(store: &dyn Store) -> Result<Vec<Recovered>, EngineError> {
@@ -41,7 +37,7 @@ pub(super) async fn unfinished(store: &dyn Store) -> Result<Vec<Recovered>, Engi
     }
 }
 
-/// One job; none if there is none. Its cursors are right only if `which` is [`Which::All`].
+/// One job; none if there is none. What it has heard is right only if `which` is [`Which::All`].
 pub(super) async fn read(
     store: &dyn Store,
     id: &JobId,
@@ -55,7 +51,7 @@ pub(super) async fn read(
         source,
     };
     let mut job: Option<Job> = None;
-    let mut cursors = Cursors::new();
+    let mut heard = Heard::default();
     let mut seq = 0;
     loop {
         let page = store.read(id, seq, MAX_READ, which).await?;
@@ -63,7 +59,7 @@ pub(super) async fn read(
         seq = last.seq;
         for entry in page {
             let envelope = entry.decode()?;
-            note_cursor(&mut cursors, &envelope.event, envelope.cursor);
+            heard.note(&envelope.event, envelope.cursor);
             job = Some(match job {
                 None => {
                     Job::create(id.clone(), envelope.at, &envelope.event)
@@ -81,7 +77,7 @@ pub(super) async fn read(
     Ok(job.map(|job| Recovered {
         job,
         seq: seq.max(head.last_seq),
-        cursors,
+        heard,
     }))
 }
 
@@ -117,23 +113,6 @@ pub(super) async fn as_of(
                 Some(job) => {
                     job.apply(envelope.at, &envelope.event).map_err(follow)?;
                 }
-            }
-        }
-    }
-}
-
-/// Remembers how far the worker behind an event has been listened to.
-pub(super) fn note_cursor(
-    cursors: &mut Cursors,
-    event: &captain_core::JobEvent,
-    cursor: Option<u64>,
-) {
-    if let (Some((subtask, attempt)), Some(cursor)) = (event.attempt(), cursor) {
-        // Output comes often and the key is nearly always there: no copy of the id then.
-        match cursors.get_mut(subtask) {
-            Some(known) => *known = (attempt, cursor),
-            None => {
-                cursors.insert(subtask.clone(), (attempt, cursor));
             }
         }
     }

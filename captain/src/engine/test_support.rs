@@ -23,8 +23,9 @@ use super::ports::{BackendError, Labels, Observation, Observed};
 use super::{Handle, Options, Ports};
 use crate::store::{Entry, MemoryStore, Store};
 
-/// The longest wait for anything in a test.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// The longest wait for anything in a test. Most of it passes at once, where the clock is paused: pauses of a provider and
+/// waits for another attempt are minutes.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What a worker does, one thing after the other.
 #[derive(Debug, Clone)]
@@ -168,6 +169,7 @@ impl World {
             store: Arc::clone(&self.store) as Arc<dyn Store>,
             clock: Arc::new(self.clone()),
             ids: Arc::new(self.clone()),
+            dice: Arc::new(self.clone()),
         }
     }
 

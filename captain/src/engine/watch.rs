@@ -58,6 +58,14 @@ impl Exits {
         }
     }
 
+    /// Waits until a worker that had ended is seen again.
+    pub(super) async fn returned(&self, worker: &WorkerId) {
+        let mut changes = self.0.subscribe();
+        let back = changes.wait_for(|known| known.get(worker).is_none_or(Option::is_none));
+        // The sender is held by `self`, so there is always an answer.
+        drop(back.await);
+    }
+
     fn note(&self, worker: &WorkerId, message: Option<String>) {
         self.0
             .send_if_modified(|known| match known.get_mut(worker) {

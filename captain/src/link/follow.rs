@@ -59,6 +59,17 @@ struct Trouble {
     told: bool,
 }
 
+impl Trouble {
+    fn begin() -> Self {
+        Self {
+            since: Instant::now(),
+            pause: FIRST_PAUSE,
+            errors: 0,
+            told: false,
+        }
+    }
+}
+
 impl Follow {
     pub(super) fn new(link: WorkerLink, assignment: Assignment) -> Self {
         let labels = &assignment.labels;
@@ -74,7 +85,10 @@ impl Follow {
             cursor: assignment.cursor,
             // A worker that has its task was told to be ready before.
             ready: assignment.task.is_some(),
-            trouble: None,
+            trouble: assignment.out_of_reach.then(|| Trouble {
+                told: true,
+                ..Trouble::begin()
+            }),
             reports: VecDeque::new(),
             assignment,
         }
@@ -173,12 +187,7 @@ impl Follow {
             Verdict::Trouble(message) => (message, true),
             Verdict::Silence(message) => (message, false),
         };
-        let trouble = self.trouble.get_or_insert_with(|| Trouble {
-            since: Instant::now(),
-            pause: FIRST_PAUSE,
-            errors: 0,
-            told: false,
-        });
+        let trouble = self.trouble.get_or_insert_with(Trouble::begin);
         trouble.errors = if answered { trouble.errors + 1 } else { 0 };
         let pause = trouble.pause;
         trouble.pause = (trouble.pause * 2).min(LAST_PAUSE);
@@ -246,31 +255,31 @@ impl Follow {
             };
             return self.end(outcome, seq);
         }
-        self.reports.extend(events.into_iter().map(|event| Report {
-            cursor: None,
-            event,
-        }));
-        match end {
-            Some(outcome) => self.end(outcome, seq),
-            // Only the last report of a frame completes it.
-            None => {
-                if let Some(last) = self.reports.back_mut() {
-                    last.cursor = seq;
-                }
-            }
+        if !events.is_empty() {
+            let cursor = seq;
+            self.reports.push_back(Report { cursor, events });
+        }
+        if let Some(outcome) = end {
+            self.end(outcome, seq);
         }
         self.cursor = seq.or(self.cursor);
     }
 
     fn end(&mut self, outcome: Outcome, cursor: Option<u64>) {
         self.phase = Phase::Over;
-        self.report(|subtask, attempt| JobEvent::AttemptEnded {
-            subtask,
-            attempt,
+        let labels = &self.assignment.labels;
+        let end = JobEvent::AttemptEnded {
+            subtask: labels.subtask.clone(),
+            attempt: labels.attempt,
             outcome,
-        });
-        if let Some(last) = self.reports.back_mut() {
-            last.cursor = cursor;
+        };
+        match self.reports.back_mut() {
+            // The end belongs to what else its frame means.
+            Some(last) if cursor.is_some() && last.cursor == cursor => last.events.push(end),
+            _ => self.reports.push_back(Report {
+                cursor,
+                events: vec![end],
+            }),
         }
     }
 
@@ -279,10 +288,8 @@ impl Follow {
         event: impl FnOnce(captain_core::SubtaskId, captain_core::Attempt) -> JobEvent,
     ) {
         let labels = &self.assignment.labels;
-        self.reports.push_back(Report {
-            cursor: None,
-            event: event(labels.subtask.clone(), labels.attempt),
-        });
+        let event = event(labels.subtask.clone(), labels.attempt);
+        self.reports.push_back(Report::of(event));
     }
 }
 

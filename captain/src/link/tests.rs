@@ -62,6 +62,7 @@ fn assignment(endpoint: &str, dir: &TempDir) -> Assignment {
         prompt: "build it".to_owned(),
         task: None,
         cursor: None,
+        out_of_reach: false,
         files: labels.files(dir.path()),
         labels,
     }
@@ -223,14 +224,16 @@ async fn follow(world: &World) -> Vec<Report> {
 }
 
 fn told(reports: &[Report]) -> Vec<(&'static str, Option<u64>)> {
-    reports
-        .iter()
-        .map(|report| (report.event.name(), report.cursor))
-        .collect()
+    let names = |report: &Report| {
+        let cursor = report.cursor;
+        let names = report.events.iter().map(JobEvent::name);
+        names.map(|name| (name, cursor)).collect::<Vec<_>>()
+    };
+    reports.iter().flat_map(names).collect()
 }
 
 fn outcome(reports: &[Report]) -> Outcome {
-    match &reports.last().unwrap().event {
+    match reports.last().unwrap().events.last().unwrap() {
         JobEvent::AttemptEnded { outcome, .. } => outcome.clone(),
         other => panic!("the last report is {other:?}"),
     }
@@ -266,7 +269,8 @@ async fn cut_connections_lose_and_repeat_nothing() {
     let reports = follow(&world).await;
     let texts: Vec<_> = reports
         .iter()
-        .filter_map(|report| match &report.event {
+        .flat_map(|report| &report.events)
+        .filter_map(|event| match event {
             JobEvent::AgentText { text, .. } => Some(text.as_str()),
             _ => None,
         })
@@ -377,7 +381,7 @@ async fn silence_is_told_and_so_is_the_return() {
     world.assignment.endpoint = format!("http://{address}");
     let mut reports = world.link.follow(world.assignment.clone());
     let first = timeout(DEADLINE, reports.next()).await.unwrap().unwrap();
-    assert_eq!(first.event.name(), "worker.unreachable");
+    assert_eq!(first.events[0].name(), "worker.unreachable");
     let listener = TcpListener::bind(address).await.unwrap();
     world.played.lock().unwrap().url = format!("http://{address}");
     let router = Router::new()

@@ -1,44 +1,37 @@
 //! What follows from a job's state alone: the decisions that nobody has to make from outside. They become events like
 //! all others, so that users see them and replay does not have to make them again.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 
+use super::steps::{is_fencing, is_with_worker};
 use crate::event::JobEvent;
 use crate::ids::{Attempt, SubtaskId};
-use crate::job::{Approval, Job, JobState, Subtask, SubtaskState, after};
+use crate::job::{Approval, Contact, Job, JobState, Subtask, SubtaskState, after, later};
 use crate::outcome::{FailReason, FailedSubtask, Outcome, StopReason};
 use crate::plan::SubtaskSpec;
 use crate::schedule;
 
-/// How long to wait before a further attempt: doubling from `first_seconds` up to `max_seconds`.
+/// How long a worker whose platform says that it has ended is still listened to: its last words may be on their way,
+/// and a platform that starts it again does so within a moment.
+const GONE_SECONDS: u64 = 3;
+
+/// What a decision depends on besides the job: chance and the room that other jobs leave.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetryDelay {
-    /// Before the second attempt.
-    pub first_seconds: u64,
-    /// Before any attempt.
-    pub max_seconds: u64,
-}
-
-impl RetryDelay {
-    /// Two seconds let a port or a process go; a minute is as long as a user would wait without an explanation.
-    pub const DEFAULT: Self = Self {
-        first_seconds: 2,
-        max_seconds: 60,
-    };
-
-    /// Seconds to wait after `failed` has ended.
-    pub fn after(self, failed: Attempt) -> u64 {
-        let doublings = failed.0.saturating_sub(1).min(32);
-        self.first_seconds
-            .saturating_mul(1 << doublings)
-            .min(self.max_seconds)
-    }
+pub struct Outside {
+    /// How many more subtasks may start beside what runs already, counted over all jobs.
+    pub slots: usize,
+    /// A number that the caller drew, new for each decision.
+    pub dice: u64,
+    /// Whether the job may start one attempt though its provider is paused, to see whether that works again.
+    pub probe: bool,
 }
 
 impl Job {
     /// The next event that follows from the state alone, if any. The caller stores and applies it and asks again until
-    /// there is none. `slots` is how many more subtasks may start beside what runs already, counted over all jobs.
-    pub fn decide(&self, now: Timestamp, slots: usize) -> Option<JobEvent> {
+    /// there is none.
+    pub fn decide(&self, now: Timestamp, outside: Outside) -> Option<JobEvent> {
         match &self.state {
             JobState::Planning { problems } if problems.is_empty() => None,
             JobState::Planning { problems } => Some(failed(FailReason::Plan {
@@ -51,12 +44,16 @@ impl Job {
             JobState::Running => self
                 .time_is_over(now)
                 .or_else(|| {
-                    self.subtasks()
-                        .find_map(|(id, spec, one)| self.follow_up(now, id, spec, one))
+                    self.subtasks().find_map(|(id, spec, one)| {
+                        self.follow_up(now, outside.dice, id, spec, one)
+                    })
                 })
                 .or_else(|| self.all_over())
                 .or_else(|| {
-                    let subtask = schedule::next(self, now, slots)?.clone();
+                    if self.paused.is_some() && !outside.probe {
+                        return None;
+                    }
+                    let subtask = schedule::next(self, now, outside.slots)?.clone();
                     let last = self
                         .subtasks
                         .get(&subtask)?
@@ -96,9 +93,11 @@ impl Job {
         };
         let subtasks = self.subtasks.values().filter_map(|one| match one.state {
             SubtaskState::Backoff { until } => Some(until),
-            _ => deadline(one),
+            _ => deadline(one).into_iter().chain(self.silence(one)).min(),
         });
-        subtasks.chain(job).filter(|at| *at > now).min()
+        let pause = self.paused.as_ref().map(|pause| pause.until);
+        let times = subtasks.chain(job).chain(pause);
+        times.filter(|at| *at > now).min()
     }
 
     fn time_is_over(&self, now: Timestamp) -> Option<JobEvent> {
@@ -111,26 +110,26 @@ impl Job {
     fn follow_up(
         &self,
         now: Timestamp,
+        dice: u64,
         id: &SubtaskId,
         spec: &SubtaskSpec,
         one: &Subtask,
     ) -> Option<JobEvent> {
         let attempt = one.current().map(|record| record.attempt);
         match (&one.state, attempt) {
-            (SubtaskState::AttemptOver { outcome }, Some(attempt)) => Some(
-                if outcome.is_retryable() && attempt.0 < self.max_attempts(spec) {
-                    JobEvent::RetryScheduled {
+            (SubtaskState::AttemptOver { outcome }, Some(attempt)) => {
+                Some(match self.retry_after(dice, spec, one, outcome) {
+                    Some(millis) => JobEvent::RetryScheduled {
                         subtask: id.clone(),
                         attempt: attempt.next(),
-                        not_before: after(now, RetryDelay::DEFAULT.after(attempt)),
-                    }
-                } else {
-                    JobEvent::SubtaskFailed {
+                        not_before: later(now, Duration::from_millis(millis)),
+                    },
+                    None => JobEvent::SubtaskFailed {
                         subtask: id.clone(),
                         outcome: outcome.clone(),
-                    }
-                },
-            ),
+                    },
+                })
+            }
             (SubtaskState::Waiting { on }, _) => {
                 let because = on
                     .iter()
@@ -150,7 +149,58 @@ impl Job {
                     outcome,
                 })
             }
+            (_, Some(attempt)) if self.silence(one).is_some_and(|at| at <= now) => {
+                let outcome = match &one.current()?.contact {
+                    Contact::Reachable => return None,
+                    Contact::Gone { message, .. } => Outcome::Lost {
+                        message: message.clone(),
+                    },
+                    Contact::Unreachable { message, .. } => Outcome::Unknown {
+                        message: format!(
+                            "it could not be reached for {} s: {message}",
+                            self.unreachable_seconds()
+                        ),
+                    },
+                };
+                Some(JobEvent::AttemptEnded {
+                    subtask: id.clone(),
+                    attempt,
+                    outcome,
+                })
+            }
             _ => None,
+        }
+    }
+
+    /// How long to wait before a further attempt, in milliseconds; none if there is to be none.
+    fn retry_after(
+        &self,
+        dice: u64,
+        spec: &SubtaskSpec,
+        one: &Subtask,
+        outcome: &Outcome,
+    ) -> Option<u64> {
+        let class = outcome.class()?;
+        let ends = one
+            .attempts
+            .iter()
+            .filter_map(|record| record.ended.as_ref());
+        let failures = ends.filter(|(_, end)| end.class() == Some(class)).count();
+        let failures = u32::try_from(failures).unwrap_or(u32::MAX);
+        let last = one.current()?.attempt;
+        let allowed = last.0 < self.max_attempts(spec) && failures <= self.retries(spec).of(class);
+        allowed.then(|| class.delay().millis(failures, dice))
+    }
+
+    /// When a worker that is not heard is given up; none while it is heard, and once it has said its last word.
+    fn silence(&self, one: &Subtask) -> Option<Timestamp> {
+        if !is_with_worker(&one.state) {
+            return None;
+        }
+        match &one.current()?.contact {
+            Contact::Reachable => None,
+            Contact::Unreachable { since, .. } => Some(after(*since, self.unreachable_seconds())),
+            Contact::Gone { since, .. } => Some(after(*since, GONE_SECONDS)),
         }
     }
 
@@ -195,7 +245,8 @@ impl Job {
 
 /// When the time of a subtask's attempt is over; none once the worker has said its last word.
 fn deadline(one: &Subtask) -> Option<Timestamp> {
-    let counts = one.state.is_active() && one.state != SubtaskState::Merging;
+    let counts =
+        one.state.is_active() && one.state != SubtaskState::Merging && !is_fencing(&one.state);
     one.current().filter(|_| counts)?.deadline
 }
 

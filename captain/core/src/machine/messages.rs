@@ -150,6 +150,7 @@ impl Job {
             | SubtaskState::Launching
             | SubtaskState::Running
             | SubtaskState::Merging
+            | SubtaskState::Fencing { .. }
             | SubtaskState::AttemptOver { .. } => false,
         })
     }

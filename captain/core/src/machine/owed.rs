@@ -52,6 +52,7 @@ impl Job {
             | SubtaskState::Running
             | SubtaskState::InputRequired { .. } => Some(Effect::Send { subtask, attempt }),
             SubtaskState::Merging => Some(Effect::Merge { subtask, attempt }),
+            SubtaskState::Fencing { .. } => Some(Effect::Fence { subtask, attempt }),
             SubtaskState::Waiting { .. }
             | SubtaskState::Ready
             | SubtaskState::Backoff { .. }

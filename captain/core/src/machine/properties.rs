@@ -5,7 +5,8 @@ use jiff::Timestamp;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::tests::{artifact, commit, job_id, spec_of};
+use super::Outside;
+use super::tests::{ROOM, artifact, commit, job_id, spec_of};
 use crate::effect::Effect;
 use crate::event::JobEvent;
 use crate::ids::{Attempt, SubtaskId};
@@ -66,8 +67,8 @@ fn plan() -> impl Strategy<Value = PlanSpec> {
                         .collect(),
                     limits: SubtaskLimits {
                         time_seconds,
-                        steps: None,
                         attempts,
+                        ..SubtaskLimits::default()
                     },
                     ..SubtaskSpec::default()
                 }
@@ -194,7 +195,11 @@ impl World {
 
     fn settle(&mut self) {
         let mut steps = 0;
-        while let Some(event) = self.job.decide(self.now, self.slots) {
+        let outside = Outside {
+            slots: self.slots,
+            ..ROOM
+        };
+        while let Some(event) = self.job.decide(self.now, outside) {
             if let JobEvent::SubtaskStarted { subtask, .. } = &event {
                 let plan = self.job.plan().unwrap();
                 for dependency in plan.dependencies(subtask) {
@@ -314,6 +319,20 @@ fn answer_to(effect: &Effect, how: u8, job: &Job) -> (Option<JobEvent>, bool) {
             attempt: *attempt,
             unconfirmed: None,
         },
+        Effect::Fence { subtask, attempt } if how % 12 == 7 => {
+            let message = "the platform does not answer".to_owned();
+            let (subtask, attempt) = (subtask.clone(), *attempt);
+            let event = JobEvent::WorkerNotFenced {
+                subtask,
+                attempt,
+                message,
+            };
+            return (Some(event), false);
+        }
+        Effect::Fence { subtask, attempt } => JobEvent::WorkerFenced {
+            subtask: subtask.clone(),
+            attempt: *attempt,
+        },
         Effect::StopWorker { .. } => return (None, true),
         Effect::Finish { .. } if how.is_multiple_of(4) => {
             let reason = FailReason::Workspace {
@@ -366,6 +385,11 @@ fn from_worker(subtask: &SubtaskId, attempt: Attempt, how: u8) -> (Option<JobEve
             attempt,
             artifact: artifact("a", 3),
         },
+        9 => JobEvent::WorkerGone {
+            subtask,
+            attempt,
+            message: "killed".to_owned(),
+        },
         8 => JobEvent::AgentText {
             subtask,
             attempt,
@@ -380,7 +404,7 @@ fn ended(subtask: &SubtaskId, attempt: Attempt, how: u8) -> JobEvent {
     let message = "why".to_owned();
     let outcome = match how % 8 {
         0 | 1 => Outcome::Completed,
-        2 => Outcome::Failed { message },
+        2 => Outcome::ModelFailed { message },
         3 => Outcome::Lost { message },
         4 => Outcome::LaunchFailed { message },
         5 => Outcome::Refused { message },

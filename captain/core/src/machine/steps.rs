@@ -9,9 +9,13 @@ use super::ApplyError;
 use crate::effect::Effect;
 use crate::event::JobEvent;
 use crate::ids::{Attempt, SubtaskId, WorkerId};
-use crate::job::{AttemptRecord, Contact, Job, JobState, Subtask, SubtaskState};
+use crate::job::{AttemptRecord, Contact, Job, JobState, Subtask, SubtaskState, after};
 use crate::outcome::Outcome;
 use crate::plan::Plan;
+
+/// How long workers are listened to after a restart of the captain before any of them is late. They are on this machine
+/// or the next, and say in the first second what they did meanwhile.
+const RESUME_SECONDS: u64 = 30;
 
 impl Job {
     pub(super) fn end_attempt(
@@ -24,20 +28,23 @@ impl Job {
     ) -> Result<Vec<Effect>, ApplyError> {
         let one = self.subtask_in(event, subtask, SubtaskState::is_active)?;
         let had_worker = one.state != SubtaskState::Merging;
-        let next = if *outcome == Outcome::Completed {
-            if !is_with_worker(&one.state) {
-                return Err(self.unexpected(event));
-            }
-            SubtaskState::Merging
-        } else {
-            SubtaskState::AttemptOver {
-                outcome: outcome.clone(),
-            }
+        let next = match outcome {
+            Outcome::Completed if is_with_worker(&one.state) => SubtaskState::Merging,
+            Outcome::Completed => return Err(self.unexpected(event)),
+            // It may be at work still, or its platform may start it again: no other attempt before that is excluded.
+            silent if silent.is_silent() && had_worker => SubtaskState::Fencing {
+                outcome: silent.clone(),
+                problem: None,
+            },
+            over => SubtaskState::AttemptOver {
+                outcome: over.clone(),
+            },
         };
+        let fencing = is_fencing(&next);
         one.close(now, outcome);
         one.enter(now, next);
         let worker = WorkerId::of(&self.id, subtask, attempt);
-        let stop = had_worker.then(|| Effect::StopWorker {
+        let stop = (had_worker && !fencing).then(|| Effect::StopWorker {
             subtask: subtask.clone(),
             attempt,
             worker,
@@ -138,11 +145,36 @@ impl Subtask {
         }
     }
 
-    /// None when contact is as it was, so that only changes are recorded.
+    /// None when nothing changes, so that only changes are recorded. What its platform says about a worker weighs more
+    /// than that it is not heard.
     pub(super) fn set_contact(&mut self, contact: Contact) -> Option<()> {
         let record = self.attempts.last_mut()?;
-        let changed = (record.contact == Contact::Reachable) != (contact == Contact::Reachable);
+        let changed = match (&record.contact, &contact) {
+            (Contact::Reachable, Contact::Reachable)
+            | (Contact::Unreachable { .. } | Contact::Gone { .. }, Contact::Unreachable { .. })
+            | (Contact::Gone { .. }, Contact::Gone { .. }) => false,
+            (Contact::Reachable | Contact::Unreachable { .. }, Contact::Gone { .. })
+            | (Contact::Reachable, Contact::Unreachable { .. })
+            | (Contact::Unreachable { .. } | Contact::Gone { .. }, Contact::Reachable) => true,
+        };
         changed.then(|| record.contact = contact)
+    }
+
+    /// The captain could not listen for a while: nobody is late because of that.
+    pub(super) fn resume(&mut self, now: Timestamp) {
+        if !is_with_worker(&self.state) {
+            return;
+        }
+        let Some(record) = self.attempts.last_mut() else {
+            return;
+        };
+        if let Contact::Unreachable { since, .. } | Contact::Gone { since, .. } =
+            &mut record.contact
+        {
+            *since = now;
+        }
+        let heard = after(now, RESUME_SECONDS);
+        record.deadline = record.deadline.map(|deadline| deadline.max(heard));
     }
 }
 
@@ -168,6 +200,13 @@ pub(super) fn is_with_worker(state: &SubtaskState) -> bool {
     )
 }
 
+/// Whether it may be decided what follows from the end of the attempt. In the logs of captains that knew no fence the
+/// decision follows the end at once; [`Job::decide`] waits for the fence.
 pub(super) fn is_attempt_over(state: &SubtaskState) -> bool {
-    matches!(state, SubtaskState::AttemptOver { .. })
+    matches!(state, SubtaskState::AttemptOver { .. }) || is_fencing(state)
+}
+
+/// Whether a silent worker is being stopped.
+pub(super) fn is_fencing(state: &SubtaskState) -> bool {
+    matches!(state, SubtaskState::Fencing { .. })
 }

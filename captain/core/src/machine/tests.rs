@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use pretty_assertions::assert_eq;
 
-use super::ApplyError;
+use super::{ApplyError, Outside};
 use crate::aggregate::ArtifactChunk;
 use crate::effect::Effect;
 use crate::event::{EVENT_VERSION, Envelope, JobEvent, ToolStatus};
@@ -46,6 +46,13 @@ pub(super) fn spec_of(plan: PlanSpec) -> JobSpec {
     }
 }
 
+/// Room for everything, and no luck.
+pub(super) const ROOM: Outside = Outside {
+    slots: 8,
+    dice: 0,
+    probe: false,
+};
+
 /// A job that is told things in short words and keeps the transcript.
 struct Run {
     job: Job,
@@ -74,7 +81,7 @@ impl Run {
             Ok(effects) => self.note(event, &effects),
             Err(error) => self.lines.push(format!("refused: {error}")),
         }
-        while let Some(event) = self.job.decide(self.now, 8) {
+        while let Some(event) = self.job.decide(self.now, ROOM) {
             let effects = self.job.apply(self.now, &event).unwrap();
             self.note(&event, &effects);
         }
@@ -106,6 +113,7 @@ impl Run {
                 } => format!(" => tell {subtask} {message}"),
                 Effect::Merge { subtask, .. } => format!(" => merge {subtask}"),
                 Effect::CancelAttempt { subtask, .. } => format!(" => cancel {subtask}"),
+                Effect::Fence { subtask, .. } => format!(" => fence {subtask}"),
                 Effect::StopWorker { worker, .. } => format!(" => stop {worker}"),
                 Effect::Finish { leaves } => {
                     let leaves: Vec<String> = leaves.iter().map(|(id, _)| id.to_string()).collect();
@@ -202,6 +210,39 @@ impl Run {
                 commit: commit(2),
                 files: vec![],
             },
+            "unreachable" => JobEvent::WorkerUnreachable {
+                subtask: subtask(),
+                attempt,
+                message,
+            },
+            "gone" => JobEvent::WorkerGone {
+                subtask: subtask(),
+                attempt,
+                message,
+            },
+            "reachable" => JobEvent::WorkerReachable {
+                subtask: subtask(),
+                attempt,
+            },
+            "fenced" => JobEvent::WorkerFenced {
+                subtask: subtask(),
+                attempt,
+            },
+            "not-fenced" => JobEvent::WorkerNotFenced {
+                subtask: subtask(),
+                attempt,
+                message,
+            },
+            "resumed" => JobEvent::JobResumed,
+            "paused" => JobEvent::ProviderPaused {
+                provider: "p".to_owned(),
+                until: crate::job::after(self.now, 30),
+                message,
+            },
+            "provider-back" => JobEvent::ProviderResumed {
+                provider: "p".to_owned(),
+            },
+            "model" => ended(Outcome::ModelFailed { message }),
             "stopped" => JobEvent::WorkerStopped {
                 subtask: subtask(),
                 attempt,
@@ -225,7 +266,7 @@ impl Run {
             other => panic!("unknown word {other}"),
         };
         if what == "wait" {
-            while let Some(event) = self.job.decide(self.now, 8) {
+            while let Some(event) = self.job.decide(self.now, ROOM) {
                 let effects = self.job.apply(self.now, &event).unwrap();
                 self.note(&event, &effects);
             }
@@ -296,17 +337,141 @@ fn a_diamond_runs_from_end_to_end() {
 fn a_lost_worker_is_replaced_once_and_not_twice() {
     check(
         "a",
-        "prepared:a launched:a lost:a wait:1 wait:1 ok:a/1 unlaunched:a",
+        "prepared:a launched:a lost:a ok:a/1 fenced:a wait:1 wait:1 ok:a/1 unlaunched:a fenced:a",
         "subtask.prepared a 1 => launch a
          worker.launched a 1 => send a
-         attempt.ended a 1 lost => stop 5b7c9e01-a-1
+         attempt.ended a 1 lost => fence a
+         refused: attempt.ended: attempt 1 at subtask a is not the one under way
+         worker.fenced a 1
          retry.scheduled a 2 1970-01-01T00:00:02Z
          subtask.started a 2 => prepare a from []
          refused: attempt.ended: attempt 1 at subtask a is not the one under way
-         attempt.ended a 2 launch_failed => stop 5b7c9e01-a-2
+         attempt.ended a 2 launch_failed => fence a
+         worker.fenced a 2
          subtask.failed a launch_failed
          job.failed subtask a failed: the worker did not start: gone",
     );
+}
+
+#[test]
+fn a_worker_out_of_reach_is_given_up_only_after_a_while_and_only_when_it_is_stopped() {
+    check_spec(
+        "a",
+        |spec| spec.limits.unreachable_seconds = Some(100),
+        "prepared:a launched:a unreachable:a unreachable:a wait:99 reachable:a wait:99 unreachable:a wait:60 resumed \
+         wait:60 text:a wait:40 text:a wait:9000 not-fenced:a wait:9000 fenced:a",
+        "subtask.prepared a 1 => launch a
+         worker.launched a 1 => send a
+         worker.unreachable a 1 gone
+         refused: worker.unreachable cannot happen while the job is running
+         worker.reachable a 1
+         worker.unreachable a 1 gone
+         job.resumed
+         agent.text a 1
+         attempt.ended a 1 unknown => fence a
+         refused: agent.text: attempt 1 at subtask a is not the one under way
+         worker.not_fenced a 1 gone
+         worker.fenced a 1
+         retry.scheduled a 2 1970-01-01T05:06:00Z",
+    );
+}
+
+#[test]
+fn a_worker_that_is_gone_may_come_back_within_a_moment() {
+    check(
+        "a",
+        "prepared:a launched:a unreachable:a gone:a gone:a unreachable:a wait:2 reachable:a wait:9 gone:a wait:3",
+        "subtask.prepared a 1 => launch a
+         worker.launched a 1 => send a
+         worker.unreachable a 1 gone
+         worker.gone a 1 gone
+         refused: worker.gone cannot happen while the job is running
+         refused: worker.unreachable cannot happen while the job is running
+         worker.reachable a 1
+         worker.gone a 1 gone
+         attempt.ended a 1 lost => fence a",
+    );
+}
+
+#[test]
+fn each_class_of_failure_has_its_own_number_of_retries_and_its_own_wait() {
+    check_spec(
+        "a",
+        |spec| spec.limits.retries.agent = Some(1),
+        "prepared:a launched:a failed:a wait:2 prepared:a launched:a model:a wait:15 prepared:a launched:a lost:a \
+         fenced:a wait:2 prepared:a launched:a model:a",
+        "subtask.prepared a 1 => launch a
+         worker.launched a 1 => send a
+         attempt.ended a 1 failed => stop 5b7c9e01-a-1
+         retry.scheduled a 2 1970-01-01T00:00:02Z
+         subtask.started a 2 => prepare a from []
+         subtask.prepared a 2 => launch a
+         worker.launched a 2 => send a
+         attempt.ended a 2 model_failed => stop 5b7c9e01-a-2
+         retry.scheduled a 3 1970-01-01T00:00:17Z
+         subtask.started a 3 => prepare a from []
+         subtask.prepared a 3 => launch a
+         worker.launched a 3 => send a
+         attempt.ended a 3 lost => fence a
+         worker.fenced a 3
+         retry.scheduled a 4 1970-01-01T00:00:19Z
+         subtask.started a 4 => prepare a from []
+         subtask.prepared a 4 => launch a
+         worker.launched a 4 => send a
+         attempt.ended a 4 model_failed => stop 5b7c9e01-a-4
+         subtask.failed a model_failed
+         job.failed subtask a failed: the model failed: gone",
+    );
+}
+
+#[test]
+fn a_paused_provider_holds_back_what_would_start_and_nothing_else() {
+    check(
+        "a b:a",
+        "paused do:a wait:100 provider-back provider-back",
+        "provider.paused gone
+         subtask.prepared a 1 => launch a
+         worker.launched a 1 => send a
+         worker.ready a 1
+         attempt.ended a 1 completed => stop 5b7c9e01-a-1 => merge a
+         subtask.merged a 1
+         provider.resumed
+         subtask.started b 1 => prepare b from [a]
+         refused: provider.resumed cannot happen while the job is running",
+    );
+}
+
+#[test]
+fn a_log_of_a_captain_without_fences_is_still_read() {
+    // As versions before 2 wrote it: the decision follows the end at once.
+    let subtask = r#""subtask":"a""#;
+    let lines = [
+        r#"{"type":"job.submitted","spec":{"goal":"g","plan":{"from":"given","plan":{"subtasks":[{"id":"a","prompt":"p","limits":{"attempts":3}}]}},"limits":{"attempts":2,"time_seconds":9000},"owner":"ann"}}"#.to_owned(),
+        r#"{"type":"job.planned","revision":1,"plan":{"subtasks":[{"id":"a","prompt":"p","limits":{"attempts":3}}]}}"#.to_owned(),
+        r#"{"type":"job.started"}"#.to_owned(),
+        format!(r#"{{"type":"subtask.started",{subtask},"attempt":1}}"#),
+        format!(r#"{{"type":"subtask.prepared",{subtask},"attempt":1,"base":"{}","workspace":"/w"}}"#, commit(1)),
+        format!(r#"{{"type":"worker.launched",{subtask},"attempt":1,"worker":"5b7c9e01-a-1","endpoint":"http://w"}}"#),
+        format!(r#"{{"type":"worker.ready",{subtask},"attempt":1}}"#),
+        format!(r#"{{"type":"worker.accepted",{subtask},"attempt":1,"task":{{"task":"t","context":"c"}}}}"#),
+        format!(r#"{{"type":"agent.text",{subtask},"attempt":1,"text":"hi"}}"#),
+        format!(r#"{{"type":"worker.unreachable",{subtask},"attempt":1,"message":"refused"}}"#),
+        format!(r#"{{"type":"attempt.ended",{subtask},"attempt":1,"outcome":{{"kind":"lost","message":"killed"}}}}"#),
+        format!(r#"{{"type":"retry.scheduled",{subtask},"attempt":2,"not_before":"2026-01-01T00:00:02Z"}}"#),
+        format!(r#"{{"type":"subtask.started",{subtask},"attempt":2}}"#),
+        format!(r#"{{"type":"attempt.ended",{subtask},"attempt":2,"outcome":{{"kind":"launch_failed","message":"no"}}}}"#),
+        format!(r#"{{"type":"subtask.failed",{subtask},"outcome":{{"kind":"launch_failed","message":"no"}}}}"#),
+        r#"{"type":"job.failed","reason":{"kind":"subtasks","failed":[{"subtask":"a","outcome":{"kind":"launch_failed","message":"no"}}],"skipped":[]},"message":"m"}"#.to_owned(),
+    ];
+    let read = |line: &String| -> JobEvent { serde_json::from_str(line).unwrap() };
+    let events: Vec<JobEvent> = lines.iter().map(read).collect();
+    let at = Timestamp::UNIX_EPOCH;
+    let job = Job::replay(job_id(), events.iter().map(|event| (at, event))).unwrap();
+    assert_eq!(job.state().name(), "failed");
+    // One that ended between the end and the decision makes sure of the worker first.
+    let job = Job::replay(job_id(), events[..11].iter().map(|event| (at, event))).unwrap();
+    assert!(matches!(job.pending_effects()[..], [Effect::Fence { .. }]));
+    assert_eq!(job.decide(at, ROOM), None);
 }
 
 #[test]

@@ -62,6 +62,20 @@ pub(super) fn of(event: &JobEvent, job: &Job) -> Option<String> {
         } => {
             format!("{subtask}: its worker does not answer: {message}")
         }
+        JobEvent::WorkerGone {
+            subtask, message, ..
+        } => format!("{subtask}: its worker has ended: {message}"),
+        JobEvent::WorkerFenced { subtask, .. } => format!("{subtask}: its worker is stopped"),
+        JobEvent::WorkerNotFenced {
+            subtask, message, ..
+        } => format!("{subtask}: its worker cannot be stopped so far: {message}"),
+        JobEvent::JobResumed => "the captain was started again".to_owned(),
+        JobEvent::ProviderPaused {
+            provider,
+            until,
+            message,
+        } => format!("nothing is started before {until:.0}: {provider} fails: {message}"),
+        JobEvent::ProviderResumed { provider } => format!("{provider} works again"),
         JobEvent::WorkerReachable { subtask, .. } => format!("{subtask}: its worker answers again"),
         JobEvent::WorkerStopped {
             subtask,

@@ -26,7 +26,7 @@ use crate::agent::{AgentOptions, CaptainAgent, Identity};
 use crate::api::{ApiState, router};
 use crate::auth::WorkerTokens;
 use crate::backend::fake::FakeBackend;
-use crate::engine::ports::{Assignment, Link, LinkError, Note, Report};
+use crate::engine::ports::{Assignment, Link, LinkError, Note, Report, SystemDice};
 use crate::engine::{Handle, Options, Ports, start};
 use crate::planner::Planners;
 use crate::store::MemoryStore;
@@ -100,7 +100,7 @@ impl Link for PlayedLink {
                 .skip(seen)
                 .map(|(at, event)| Report {
                     cursor: Some(at as u64 + 1),
-                    event,
+                    events: vec![event],
                 })
                 .boxed();
         }
@@ -117,7 +117,7 @@ impl Link for PlayedLink {
             .skip(seen)
             .map(|(at, event)| Report {
                 cursor: Some(at as u64 + 1),
-                event,
+                events: vec![event],
             });
         let reports: Vec<Report> = reports.collect();
         if hangs {
@@ -199,6 +199,7 @@ pub(crate) async fn world_on(ground: Arc<Ground>, change: impl FnOnce(&mut ApiSt
         store: Arc::clone(&ground.store) as _,
         clock: Arc::new(SystemClock),
         ids: Arc::new(UuidV7),
+        dice: Arc::new(SystemDice),
     };
     let engine = start(Options::new(jobs), ports, &tasks, &stop)
         .await

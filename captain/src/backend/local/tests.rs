@@ -221,6 +221,7 @@ fn card_joins_plan_job_and_captain() {
             time_seconds: Some(60),
             steps: Some(5),
             attempts: None,
+            ..SubtaskLimits::default()
         },
         agent: serde_json::json!({"model": "large", "resource_limits": {"memory_mb": 512}}),
         ..contract::spec(dir.path(), 1)
@@ -281,6 +282,7 @@ fn cards_are_what_the_worker_reads() {
             time_seconds: Some(60),
             steps: Some(5),
             attempts: Some(2),
+            ..SubtaskLimits::default()
         },
         agent: serde_json::json!({
             "environment": {"A": "b"},

@@ -110,7 +110,10 @@ fn head(board: &Board, now: Timestamp, look: Look) -> String {
     let words = match &board.phase {
         Phase::Planning => "planning".to_owned(),
         Phase::AwaitingApproval => "waits for approval".to_owned(),
-        Phase::Running => "running".to_owned(),
+        Phase::Running => match &board.paused {
+            Some(why) => format!("running, starts nothing: {why}"),
+            None => "running".to_owned(),
+        },
         Phase::Integrating => "putting the results together".to_owned(),
         Phase::Stopping => "stopping".to_owned(),
         Phase::Done { files } => format!("done, {}", count(*files, "file")),

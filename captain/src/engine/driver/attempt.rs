@@ -1,11 +1,12 @@
 //! The steps of one attempt: prepare, launch, follow, merge, and the two ways to stop it. Each ends with one event that
 //! moves the attempt on, whatever happened.
 
+use std::convert::Infallible;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use captain_core::job::AttemptRecord;
+use captain_core::job::{AttemptRecord, Contact};
 use captain_core::{CommitId, Job, JobEvent, Outcome, SubtaskId, SubtaskSpec};
 use futures_util::stream::{BoxStream, StreamExt};
 use jiff::Timestamp;
@@ -23,6 +24,8 @@ use super::{Driver, Reports, log_cause};
 const CANCEL_WAIT: Duration = Duration::from_secs(5);
 /// How often stopping a worker is tried; with the waits in between that is about half a minute.
 const STOP_TRIES: u32 = 6;
+/// How long to wait before it is tried again to stop a silent worker, which nothing else may begin before.
+const FENCE_WAIT: Duration = Duration::from_secs(10);
 /// How often it is tried to give a worker a message; with the waits in between that is about half a minute.
 const TELL_TRIES: u32 = 6;
 /// The first wait between two tries; each later one is twice as long.
@@ -137,30 +140,43 @@ impl AttemptTask {
             return self.report(self.ended(Outcome::Lost { message })).await;
         };
         let pass_on = self.pass_on(self.ports.link.follow(assignment));
-        let gone = self.exits.exited(&self.record.worker);
-        tokio::pin!(pass_on, gone);
-        let message = tokio::select! {
-            () = &mut pass_on => return,
-            message = &mut gone => message,
-        };
-        // The process has ended; what it said last may still be on its way.
-        if tokio::time::timeout(self.options.exit_grace, pass_on)
-            .await
-            .is_err()
-        {
-            self.report(self.ended(Outcome::Lost { message })).await;
+        tokio::select! {
+            () = pass_on => {}
+            never = self.tell_exits() => match never {},
+        }
+    }
+
+    /// Tells what the platform says about the worker's end, and about its coming back. What follows is the core's to say:
+    /// the last words of a worker that has ended may still be on their way.
+    async fn tell_exits(&self) -> Infallible {
+        let worker = &self.record.worker;
+        loop {
+            let message = self.exits.exited(worker).await;
+            let (subtask, attempt) = self.names();
+            self.report(JobEvent::WorkerGone {
+                subtask,
+                attempt,
+                message,
+            })
+            .await;
+            self.exits.returned(worker).await;
+            let (subtask, attempt) = self.names();
+            self.report(JobEvent::WorkerReachable { subtask, attempt })
+                .await;
         }
     }
 
     /// Passes reports on until the attempt's end; always reports one.
     async fn pass_on(&self, mut reports: BoxStream<'static, Report>) {
-        while let Some(Report { cursor, event }) = reports.next().await {
-            if event.attempt() != Some((&self.labels.subtask, self.labels.attempt)) {
-                error!(worker = %self.record.worker, event = event.name(), "a link reports on something else");
+        let own = Some((&self.labels.subtask, self.labels.attempt));
+        while let Some(report) = reports.next().await {
+            if let Some(other) = report.events.iter().find(|event| event.attempt() != own) {
+                error!(worker = %self.record.worker, event = other.name(), "a link reports on something else");
                 continue;
             }
-            let end = matches!(event, JobEvent::AttemptEnded { .. });
-            self.reports.event(&self.labels.job, cursor, event).await;
+            let is_end = |event: &JobEvent| matches!(event, JobEvent::AttemptEnded { .. });
+            let end = report.events.iter().any(is_end);
+            self.reports.report(&self.labels.job, report).await;
             if end {
                 return;
             }
@@ -224,6 +240,24 @@ impl AttemptTask {
         .await;
     }
 
+    /// Stops a worker that ended without a word, and tries until it works: nothing else may begin before.
+    pub(super) async fn fence(self) {
+        while let Err(message) = stop(&self.ports, &self.options, &self.labels).await {
+            let (subtask, attempt) = self.names();
+            self.report(JobEvent::WorkerNotFenced {
+                subtask,
+                attempt,
+                message,
+            })
+            .await;
+            tokio::time::sleep(FENCE_WAIT).await;
+        }
+        self.exits.forget(&self.record.worker);
+        let (subtask, attempt) = self.names();
+        self.report(JobEvent::WorkerFenced { subtask, attempt })
+            .await;
+    }
+
     /// Gives the worker a further message; always reports what became of it.
     pub(super) async fn tell(self, note: Note) {
         let mut wait = TELL_WAIT;
@@ -284,6 +318,7 @@ impl AttemptTask {
             prompt: self.prompt.clone(),
             task: self.record.task.clone(),
             cursor,
+            out_of_reach: self.record.contact != Contact::Reachable,
             files: self.labels.files(&self.options.jobs),
         })
     }
@@ -302,7 +337,7 @@ impl AttemptTask {
     }
 
     async fn report(&self, event: JobEvent) {
-        self.reports.event(&self.labels.job, None, event).await;
+        self.reports.event(&self.labels.job, event).await;
     }
 }
 

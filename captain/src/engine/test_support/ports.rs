@@ -15,9 +15,9 @@ use jiff::Timestamp;
 use tokio::sync::mpsc;
 
 use super::super::ports::{
-    Assignment, Backend, BackendError, FinishRequest, ImportRequest, Imported, Instance, Labels,
-    LaunchSpec, Link, LinkError, Note, Observation, Observed, PlanRequest, Planner, PlannerError,
-    PrepareRequest, Prepared, Report, Workspace, WorkspaceError,
+    Assignment, Backend, BackendError, Dice, FinishRequest, ImportRequest, Imported, Instance,
+    Labels, LaunchSpec, Link, LinkError, Note, Observation, Observed, PlanRequest, Planner,
+    PlannerError, PrepareRequest, Prepared, Report, Workspace, WorkspaceError,
 };
 use super::{Flaky, Step, World};
 use crate::store::{Append, Entry, Filter, Head, Store, StoreError, Which};
@@ -104,7 +104,7 @@ impl Link for World {
         ));
         async_stream::stream! {
             let (subtask, attempt) = (labels.subtask.clone(), labels.attempt);
-            let report = |cursor, event| Report { cursor, event };
+            let report = |cursor, event| Report { cursor, events: vec![event] };
             if !world.is_alive(&assignment.worker) {
                 let event = JobEvent::WorkerUnreachable { subtask, attempt, message: "refused".to_owned() };
                 yield report(None, event);
@@ -280,6 +280,13 @@ impl Clock for World {
     /// Follows the runtime's clock, which tests can hold.
     fn now(&self) -> Timestamp {
         Timestamp::UNIX_EPOCH + self.start.elapsed()
+    }
+}
+
+impl Dice for World {
+    /// Never any luck: every wait is as long as it can be.
+    fn roll(&self) -> u64 {
+        0
     }
 }
 

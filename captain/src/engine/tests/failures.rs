@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use captain_core::{JobEvent, JobId, WorkerId};
+use captain_core::{JobEvent, JobId, Outcome, WorkerId};
 use futures_util::StreamExt;
 
 use super::super::EngineError;
@@ -78,6 +78,88 @@ async fn a_killed_worker_is_replaced() {
         "{lines:?}"
     );
     assert_eq!(lines.last().unwrap(), "job.completed");
+    captain.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_silent_worker_is_stopped_before_another_attempt_begins() {
+    let world = World::new();
+    world.script("a/1", &[Step::Say("one"), Step::Vanish]);
+    world.set_unstoppable(true);
+    let captain = world.captain().await;
+    let id = captain.submit("a").await;
+    captain.until(&id, "worker.not_fenced", "a").await;
+    assert_eq!(world.calls("launch").len(), 1, "nothing else begins");
+    world.set_unstoppable(false);
+    let lines: Vec<String> = captain.events(&id).await.iter().map(line).collect();
+    let place = |wanted: &str| lines.iter().position(|line| line == wanted);
+    assert!(
+        place("worker.not_fenced a/1") < place("worker.fenced a/1"),
+        "{lines:?}"
+    );
+    assert!(
+        place("worker.fenced a/1") < place("subtask.started a/2"),
+        "{lines:?}"
+    );
+    assert_eq!(lines.last().unwrap(), "job.completed");
+    captain.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_fails_is_left_alone_until_a_probe_works() {
+    let world = World::new();
+    let failed = || {
+        let message = "503".to_owned();
+        Step::End(Outcome::ModelFailed { message })
+    };
+    for subtask in ["a/1", "b/1", "c/1", "a/2"] {
+        world.script(subtask, &[failed()]);
+    }
+    let captain = world.captain().await;
+    let id = captain.submit("a b c d:a").await;
+    let lines: Vec<String> = captain.events(&id).await.iter().map(line).collect();
+    let began =
+        |line: &&String| line.starts_with("subtask.started") || line.starts_with("provider");
+    let began: Vec<&String> = lines.iter().filter(began).collect();
+    // Three failures pause it; the first probe fails and pauses it again; the second works and lets all others go.
+    assert_eq!(
+        began,
+        [
+            "subtask.started a/1",
+            "subtask.started b/1",
+            "subtask.started c/1",
+            "provider.paused",
+            "subtask.started a/2",
+            "provider.paused",
+            "subtask.started a/3",
+            "provider.resumed",
+            "subtask.started b/2",
+            "subtask.started c/2",
+            "subtask.started d/1",
+        ]
+    );
+    assert_eq!(lines.last().unwrap(), "job.completed");
+    captain.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_of_the_provider_outlives_the_captain() {
+    let world = World::new();
+    let failed = Step::End(Outcome::ModelFailed {
+        message: "503".to_owned(),
+    });
+    for subtask in ["a/1", "b/1", "c/1"] {
+        world.script(subtask, std::slice::from_ref(&failed));
+    }
+    let captain = world.captain().await;
+    let id = captain.submit("a b c").await;
+    captain.until(&id, "provider.paused", "").await;
+    captain.stop().await;
+    let captain = world.captain().await;
+    let names = names(&captain.events(&id).await).join(" ");
+    assert_eq!(names.matches("provider.paused").count(), 1, "{names}");
+    assert_eq!(names.matches("provider.resumed").count(), 1, "{names}");
+    assert!(names.ends_with("job.completed"), "{names}");
     captain.stop().await;
 }
 

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use pretty_assertions::assert_eq;
 
-use super::super::tests::{commit, job_id, spec_of};
+use super::super::tests::{ROOM, commit, job_id, spec_of};
 use crate::effect::Effect;
 use crate::event::JobEvent;
 use crate::ids::{Attempt, SubtaskId};
@@ -30,7 +30,7 @@ fn running(plan: &str, max_parallel: u32) -> Job {
 
 fn tell(job: &mut Job, event: &JobEvent) -> Vec<Effect> {
     let mut effects = job.apply(NOW, event).unwrap();
-    while let Some(next) = job.decide(NOW, 10) {
+    while let Some(next) = job.decide(NOW, ROOM) {
         effects.extend(job.apply(NOW, &next).unwrap());
     }
     effects
