@@ -16,6 +16,9 @@ pub const ACTIVITY_URI: &str = "urn:flotilla:ext:activity:v1";
 /// Names the result extension, and the key of its data in the metadata of the last status event and of the task.
 pub const RESULT_URI: &str = "urn:flotilla:ext:result:v1";
 
+/// [`TurnResult::stop_reason`] of a turn that failed because the model did not answer, or answered with errors.
+pub const MODEL_ERROR: &str = "model_error";
+
 /// One thing that the agent did or said.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(
@@ -210,7 +213,7 @@ pub struct TurnResult {
     /// The commit that holds what the turn changed; the base commit when it changed nothing.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit: Option<String>,
-    /// Why the agent stopped: `end_turn`, `max_steps`, `refusal`, …
+    /// Why the agent stopped: `end_turn`, `max_steps`, `refusal`, [`MODEL_ERROR`], …
     #[serde(skip_serializing_if = "String::is_empty")]
     pub stop_reason: String,
     /// How many steps the agent took.

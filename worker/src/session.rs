@@ -16,7 +16,7 @@ mod watchdog;
 
 use std::sync::Arc;
 
-use a2a_proto::activity::TurnResult;
+use a2a_proto::activity::{MODEL_ERROR, TurnResult};
 use a2a_proto::clock::Clock;
 use a2a_proto::server::{AgentError, Caller, Turn, UpdateError, Updates};
 use a2a_proto::types::{Metadata, Part, PartContent, TaskState};
@@ -293,6 +293,8 @@ impl Job<'_> {
             Outcome::Watchdog(message) => (TaskState::Failed, message, "watchdog"),
             Outcome::Failed(message) => (TaskState::Failed, message, "error"),
         };
+        let failing = state == TaskState::Failed && self.sessions.options.meter.is_failing();
+        let stop_reason = if failing { MODEL_ERROR } else { stop_reason };
         let task = &self.turn.task.id;
         // A failed turn may have done half of the work; the client decides what it is worth.
         let changes = self

@@ -4,10 +4,10 @@
 
 use std::collections::BTreeMap;
 
-use a2a_proto::activity::{Activity, ToolActivity, ToolState};
+use a2a_proto::activity::{Activity, MODEL_ERROR, ToolActivity, ToolState, TurnResult};
 use a2a_proto::types::{
-    Artifact, Message, Part, PartContent, Role, StreamResponse, TaskArtifactUpdateEvent, TaskState,
-    TaskStatus, TaskStatusUpdateEvent,
+    Artifact, Message, Metadata, Part, PartContent, Role, StreamResponse, TaskArtifactUpdateEvent,
+    TaskState, TaskStatus, TaskStatusUpdateEvent,
 };
 use captain_core::aggregate::ArtifactChunk;
 use captain_core::event::ToolStatus;
@@ -170,7 +170,7 @@ impl Translator {
                 for artifact in &task.artifacts {
                     self.add_artifact(&mut step, artifact, false, true)?;
                 }
-                let status = self.status(&task.status)?;
+                let status = self.status(&task.status, task.metadata.as_ref())?;
                 step.events.extend(status.events);
                 step.end = status.end;
                 Ok(step)
@@ -240,7 +240,7 @@ impl Translator {
         let said = (update.status.state == TaskState::Working)
             .then(|| text_of(update.status.message.as_ref().filter(of_agent)))
             .flatten();
-        let mut step = self.status(&update.status)?;
+        let mut step = self.status(&update.status, update.metadata.as_ref())?;
         if let Some(text) = said {
             self.count(text.len())?;
             step.events.push(JobEvent::AgentText {
@@ -252,7 +252,11 @@ impl Translator {
         Ok(step)
     }
 
-    fn status(&mut self, status: &TaskStatus) -> Result<Step, Violation> {
+    fn status(
+        &mut self,
+        status: &TaskStatus,
+        metadata: Option<&Metadata>,
+    ) -> Result<Step, Violation> {
         let said = |otherwise: &str| {
             text_of(status.message.as_ref()).unwrap_or_else(|| otherwise.to_owned())
         };
@@ -271,9 +275,17 @@ impl Translator {
                 })
             }
             TaskState::Completed => Step::end(Outcome::Completed),
-            TaskState::Failed => Step::end(Outcome::Failed {
-                message: said("the worker did not say why"),
-            }),
+            TaskState::Failed => {
+                let message = said("the worker did not say why");
+                // A result of another shape says nothing about the model.
+                let result = TurnResult::from_metadata(metadata).ok().flatten();
+                let of_model = result.is_some_and(|result| result.stop_reason == MODEL_ERROR);
+                Step::end(if of_model {
+                    Outcome::ModelFailed { message }
+                } else {
+                    Outcome::Failed { message }
+                })
+            }
             TaskState::Canceled => Step::end(Outcome::Cancelled),
             TaskState::Rejected => Step::end(Outcome::Refused {
                 message: said("the worker did not say why"),

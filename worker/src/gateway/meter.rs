@@ -4,6 +4,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use http::StatusCode;
 use tokio::sync::Notify;
 
 /// Counters of one gateway.
@@ -19,6 +20,8 @@ pub(crate) struct Meter {
 struct Failures {
     in_a_row: u64,
     last: String,
+    /// Whether the latest call for a step failed because of the provider.
+    failing: bool,
 }
 
 impl Meter {
@@ -39,9 +42,29 @@ impl Meter {
         self.failures().in_a_row = 0;
     }
 
+    /// The provider answered a call for a step. A key that is refused, a limit that is reached and a defect of its own
+    /// are the provider's failures; what it says of a wrong request is the agent's.
+    pub(crate) fn answered(&self, status: StatusCode) {
+        self.failures().failing = status.is_server_error()
+            || matches!(
+                status,
+                StatusCode::UNAUTHORIZED
+                    | StatusCode::PAYMENT_REQUIRED
+                    | StatusCode::FORBIDDEN
+                    | StatusCode::REQUEST_TIMEOUT
+                    | StatusCode::TOO_MANY_REQUESTS
+            );
+    }
+
+    /// Whether the provider failed at the latest step.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failures().failing
+    }
+
     /// The provider could not be reached.
     pub(crate) fn unreachable(&self, why: String) {
         let mut failures = self.failures();
+        failures.failing = true;
         failures.in_a_row += 1;
         failures.last = why;
         drop(failures);

@@ -100,6 +100,9 @@ impl Model {
         match self.send(request, &path).await {
             Ok(response) => {
                 let status = response.status();
+                if STEPS.contains(&path.as_str()) {
+                    self.meter.answered(status);
+                }
                 let record = record.finished(status, "");
                 let (mut parts, body) = Response::<reqwest::Body>::from(response).into_parts();
                 strip_hop_by_hop(&mut parts.headers);

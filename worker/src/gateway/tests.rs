@@ -267,6 +267,7 @@ async fn a_dead_model_is_an_answer_that_says_what_to_do() {
     );
     assert!(message.contains("correct base_url"), "{message}");
     assert_eq!(fixture.gateway.meter().unreachable_in_a_row(), (1, message));
+    assert!(fixture.gateway.meter().is_failing());
 }
 
 #[tokio::test]

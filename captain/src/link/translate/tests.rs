@@ -204,6 +204,21 @@ fn terminal_states_become_outcomes_with_the_workers_words() {
 }
 
 #[test]
+fn failure_of_the_model_is_told_apart_from_the_agents() {
+    let mut failed = update(TaskState::Failed, "503");
+    let result = TurnResult {
+        stop_reason: MODEL_ERROR.to_owned(),
+        ..TurnResult::default()
+    };
+    failed.metadata = Some(result.to_metadata());
+    let step = at_work()
+        .take(StreamResponse::StatusUpdate(failed))
+        .unwrap();
+    let message = "503".to_owned();
+    assert_eq!(step, Step::end(Outcome::ModelFailed { message }));
+}
+
+#[test]
 fn worker_may_speak_of_its_own_task_only() {
     let mut other = update(TaskState::Completed, "");
     other.task_id = "t2".to_owned();
