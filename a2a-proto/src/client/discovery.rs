@@ -28,6 +28,18 @@ pub(super) enum Interface {
     Older(Older),
 }
 
+impl Interface {
+    /// Whether the client makes the ids of push configurations: in 0.3 they are part of a resource's name.
+    pub(super) fn clients_name_push_configs(&self) -> bool {
+        match self {
+            Self::JsonRpc { .. } | Self::HttpJson { .. } => false,
+            #[cfg(feature = "grpc")]
+            Self::Grpc(address) => address.version == ProtocolVersion::V0_3,
+            Self::Older(older) => older.names_push_configs(),
+        }
+    }
+}
+
 /// The card of the agent at `base`, in whatever version it is. Agents before 0.3 have it at another path.
 pub(super) async fn fetch(base: &Url, options: &ClientOptions) -> Result<AgentCard, ClientError> {
     let tries = retry::retrying(&options.retry, || async {

@@ -10,6 +10,7 @@ mod http;
 mod older;
 mod operation;
 mod options;
+mod push;
 mod retry;
 mod stream;
 mod token;
@@ -302,6 +303,8 @@ impl Inner {
         match &self.interface {
             Interface::JsonRpc { .. } if status.is_success() => jsonrpc::read_response(body),
             Interface::HttpJson { .. } if status.is_success() => {
+                // 204 is an answer too, to what has no result.
+                let body = if body.is_empty() { b"null" } else { body };
                 types::from_slice(body).map_err(|error| A2aError::InvalidAgentResponse {
                     detail: error.to_string(),
                 })
@@ -327,8 +330,10 @@ impl Inner {
         }
     }
 
-    /// Sends one request. On HTTP+JSON a subscribe is POST in the text of the specification and GET in its proto
-    /// file: the one that the agent does not know answers 404 or 405, then the other is tried.
+    /// Sends one request. Some have another form, which is tried when the agent does not know the first. On HTTP+JSON a
+    /// subscribe is POST in the text of the specification and GET in its proto file: the one that the agent does not know
+    /// answers 404 or 405. Over REST of 0.3 the body that creates a push configuration is the whole request for some
+    /// agents, and only the configuration for others.
     async fn request(
         &self,
         operation: &Operation<'_>,
@@ -348,8 +353,8 @@ impl Inner {
             {
                 self.request_once(operation, after, true).await
             }
-            (Answer::Whole(status, _, body), Operation::Subscribe(_), Interface::Older(older))
-                if older.may_be_the_verb(*status, body) =>
+            (Answer::Whole(status, _, body), operation, Interface::Older(older))
+                if older.may_be_the_form(operation, *status, body) =>
             {
                 self.request_once(operation, after, true).await
             }
@@ -361,7 +366,7 @@ impl Inner {
         &self,
         operation: &Operation<'_>,
         after: Option<u64>,
-        other_verb: bool,
+        other_form: bool,
     ) -> Result<Answer, ClientError> {
         let http = &self.options.http;
         let mut request = match &self.interface {
@@ -375,7 +380,7 @@ impl Inner {
             #[cfg(feature = "grpc")]
             Interface::Grpc(_) => return Err(grpc::not_http().into()),
             Interface::HttpJson { base, tenant } => {
-                let (method, url, body) = operation.http(base, tenant, other_verb)?;
+                let (method, url, body) = operation.http(base, tenant, other_form)?;
                 let mut request = http.request(method, url);
                 if let Some(body) = body {
                     request = request
@@ -385,7 +390,7 @@ impl Inner {
                 self.of_current(request, operation, "application/a2a+json, application/json")
             }
             Interface::Older(older) => {
-                older.request(http, operation, &self.options.extensions, other_verb)?
+                older.request(http, operation, &self.options.extensions, other_form)?
             }
         };
         if let Some(after) = after {

@@ -11,8 +11,9 @@ use super::ClientError;
 use super::discovery::below;
 use crate::jsonrpc;
 use crate::types::{
-    CancelTaskRequest, GetExtendedAgentCardRequest, GetTaskRequest, ListTasksRequest,
-    SendMessageRequest, SubscribeToTaskRequest,
+    CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetExtendedAgentCardRequest,
+    GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
+    ListTasksRequest, SendMessageRequest, SubscribeToTaskRequest, TaskPushNotificationConfig,
 };
 
 /// An operation with its request.
@@ -24,6 +25,10 @@ pub(super) enum Operation<'a> {
     List(&'a ListTasksRequest),
     Cancel(&'a CancelTaskRequest),
     Subscribe(&'a SubscribeToTaskRequest),
+    CreatePush(&'a TaskPushNotificationConfig),
+    GetPush(&'a GetTaskPushNotificationConfigRequest),
+    ListPush(&'a ListTaskPushNotificationConfigsRequest),
+    DeletePush(&'a DeleteTaskPushNotificationConfigRequest),
     ExtendedCard(&'a GetExtendedAgentCardRequest),
 }
 
@@ -40,6 +45,10 @@ impl Operation<'_> {
             Self::List(_) => "ListTasks",
             Self::Cancel(_) => "CancelTask",
             Self::Subscribe(_) => "SubscribeToTask",
+            Self::CreatePush(_) => "CreateTaskPushNotificationConfig",
+            Self::GetPush(_) => "GetTaskPushNotificationConfig",
+            Self::ListPush(_) => "ListTaskPushNotificationConfigs",
+            Self::DeletePush(_) => "DeleteTaskPushNotificationConfig",
             Self::ExtendedCard(_) => "GetExtendedAgentCard",
         }
     }
@@ -58,6 +67,10 @@ impl Operation<'_> {
             Self::List(request) => call(method, *request, tenant)?,
             Self::Cancel(request) => call(method, *request, tenant)?,
             Self::Subscribe(request) => call(method, *request, tenant)?,
+            Self::CreatePush(request) => call(method, *request, tenant)?,
+            Self::GetPush(request) => call(method, *request, tenant)?,
+            Self::ListPush(request) => call(method, *request, tenant)?,
+            Self::DeletePush(request) => call(method, *request, tenant)?,
             Self::ExtendedCard(request) => call(method, *request, tenant)?,
         })
     }
@@ -111,6 +124,26 @@ impl Operation<'_> {
                     false => (Method::POST, url, Some(json(request)?)),
                 }
             }
+            Self::CreatePush(request) => (
+                Method::POST,
+                at(push_configs(&request.task_id))?,
+                Some(json(request)?),
+            ),
+            Self::GetPush(request) => (
+                Method::GET,
+                at(push_config(&request.task_id, &request.id))?,
+                None,
+            ),
+            Self::ListPush(request) => {
+                let mut url = at(push_configs(&request.task_id))?;
+                append_page(&mut url, request);
+                (Method::GET, url, None)
+            }
+            Self::DeletePush(request) => (
+                Method::DELETE,
+                at(push_config(&request.task_id, &request.id))?,
+                None,
+            ),
             Self::ExtendedCard(_) => (Method::GET, at("/extendedAgentCard".to_owned())?, None),
         })
     }
@@ -149,6 +182,28 @@ pub(super) fn append_query(
         }
     }
     Ok(())
+}
+
+/// The path of a task's push configurations; the same in 0.3, below its prefix.
+pub(super) fn push_configs(task_id: &str) -> String {
+    format!("/tasks/{}/pushNotificationConfigs", segment(task_id))
+}
+
+/// The path of one push configuration.
+pub(super) fn push_config(task_id: &str, id: &str) -> String {
+    format!("{}/{}", push_configs(task_id), segment(id))
+}
+
+/// Which page of push configurations; the task is in the path.
+pub(super) fn append_page(url: &mut Url, request: &ListTaskPushNotificationConfigsRequest) {
+    if request.page_size != 0 {
+        let size = request.page_size.to_string();
+        url.query_pairs_mut().append_pair("pageSize", &size);
+    }
+    if !request.page_token.is_empty() {
+        url.query_pairs_mut()
+            .append_pair("pageToken", &request.page_token);
+    }
 }
 
 /// A path segment with everything but unreserved characters percent-encoded (RFC 3986 §2.3): a `:` in a task id must

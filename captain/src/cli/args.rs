@@ -377,6 +377,8 @@ mod tests {
             "captain a2a send http://h/ hello --binding rest --protocol 0.3",
             "captain a2a stream http://h/ --file f --data {} --task t",
             "captain a2a list http://h/ --state input-required --limit 5",
+            "captain a2a push set http://h/ t https://x/ --id c --hook-token-file f",
+            "captain a2a push set http://h/ t https://x/ --credentials-file f --scheme Basic",
         ] {
             assert!(parse(good).is_ok(), "{good}");
         }
@@ -393,6 +395,9 @@ mod tests {
             "captain a2a get http://h/",
             "captain a2a list http://h/ --state sleeping",
             "captain a2a send http://h/ x --token t --token-file f",
+            "captain a2a push set http://h/ t",
+            "captain a2a push set http://h/ t https://x/ --scheme Basic",
+            "captain a2a push delete http://h/ t",
         ] {
             assert!(parse(bad).is_err(), "{bad}");
         }

@@ -14,7 +14,7 @@ pub(in crate::client) struct Address {
     /// With scheme, host and port.
     pub(super) uri: String,
     /// 1.0 or 0.3.
-    pub(super) version: ProtocolVersion,
+    pub(in crate::client) version: ProtocolVersion,
     /// What to put into every request.
     pub(super) tenant: String,
 }

@@ -84,6 +84,21 @@ where
     P: prost::Message + Default + 'static,
     T: Proto<P>,
 {
+    read(exchange(inner, address, path, message, limit).await?)
+}
+
+/// One message there and one back.
+async fn exchange<Q, P>(
+    inner: &Inner,
+    address: &Address,
+    path: &'static str,
+    message: Q,
+    limit: Option<Duration>,
+) -> Result<P, ClientError>
+where
+    Q: prost::Message + 'static,
+    P: prost::Message + Default + 'static,
+{
     let mut request = request(inner, address, message)?;
     if let Some(limit) = limit {
         // The agent may stop working when nobody waits any more.
@@ -95,7 +110,7 @@ where
     let codec = ProstCodec::<Q, P>::default();
     let path = PathAndQuery::from_static(path);
     let answer = client.unary(request, path, codec).await.map_err(failed)?;
-    read(answer.into_inner())
+    Ok(answer.into_inner())
 }
 
 /// An object of the agent; what is wrong with it is the agent's mistake, not ours.

@@ -6,14 +6,18 @@ use std::time::Duration;
 
 use a2a_pb_types::{v0_3, v1_0};
 use http::uri::PathAndQuery;
+use serde::de::IgnoredAny;
 use tonic_prost::ProstCodec;
 
-use super::{Address, Events, broken, client, failed, for_stream, request, unary};
+use super::{Address, Events, broken, client, exchange, failed, for_stream, request, unary};
 use crate::client::operation::Operation;
 use crate::client::{ClientError, Inner};
 use crate::error::A2aError;
-use crate::pb::Proto;
-use crate::types::{AgentCard, ListTasksResponse, SendMessageResponse, Task};
+use crate::pb::{self, Proto};
+use crate::types::{
+    AgentCard, ListTaskPushNotificationConfigsResponse, ListTasksResponse, SendMessageResponse,
+    Task, TaskPushNotificationConfig,
+};
 use crate::version::ProtocolVersion;
 
 /// The path of a method.
@@ -72,6 +76,26 @@ pub(super) async fn call(
         (ProtocolVersion::V0_3, Operation::ExtendedCard(_)) => {
             call!(v0_3 "GetAgentCard", AgentCard, v0_3::GetAgentCardRequest {} => AgentCard)
         }
+        (ProtocolVersion::V0_3, Operation::CreatePush(config)) => {
+            let message = pb::v0_3::Create((*config).clone()).to_pb();
+            call!(v0_3 "CreateTaskPushNotificationConfig", TaskPushNotificationConfig, message
+                => TaskPushNotificationConfig)
+        }
+        (ProtocolVersion::V0_3, Operation::GetPush(request)) => {
+            let message: v0_3::GetTaskPushNotificationConfigRequest = request.to_pb();
+            call!(v0_3 "GetTaskPushNotificationConfig", TaskPushNotificationConfig, message
+                => TaskPushNotificationConfig)
+        }
+        (ProtocolVersion::V0_3, Operation::ListPush(request)) => {
+            let message: v0_3::ListTaskPushNotificationConfigRequest = request.to_pb();
+            call!(v0_3 "ListTaskPushNotificationConfig", ListTaskPushNotificationConfigResponse, message
+                => ListTaskPushNotificationConfigsResponse)
+        }
+        (ProtocolVersion::V0_3, Operation::DeletePush(request)) => {
+            let message: v0_3::DeleteTaskPushNotificationConfigRequest = request.to_pb();
+            let path = path!(v0_3 "DeleteTaskPushNotificationConfig");
+            nothing(inner, address, path, message, limit).await
+        }
         (_, Operation::Stream(_) | Operation::Subscribe(_))
         | (ProtocolVersion::V0_3, Operation::List(_)) => Err(not_there(operation)),
         (_, Operation::Send(request)) => {
@@ -90,11 +114,43 @@ pub(super) async fn call(
             let message = within!(CancelTaskRequest, request, address);
             call!(v1_0 "CancelTask", Task, message => Task)
         }
+        (_, Operation::CreatePush(config)) => {
+            let message = within!(TaskPushNotificationConfig, config, address);
+            call!(v1_0 "CreateTaskPushNotificationConfig", TaskPushNotificationConfig, message
+                => TaskPushNotificationConfig)
+        }
+        (_, Operation::GetPush(request)) => {
+            let message = within!(GetTaskPushNotificationConfigRequest, request, address);
+            call!(v1_0 "GetTaskPushNotificationConfig", TaskPushNotificationConfig, message
+                => TaskPushNotificationConfig)
+        }
+        (_, Operation::ListPush(request)) => {
+            let message = within!(ListTaskPushNotificationConfigsRequest, request, address);
+            call!(v1_0 "ListTaskPushNotificationConfigs", ListTaskPushNotificationConfigsResponse, message
+                => ListTaskPushNotificationConfigsResponse)
+        }
+        (_, Operation::DeletePush(request)) => {
+            let message = within!(DeleteTaskPushNotificationConfigRequest, request, address);
+            let path = path!(v1_0 "DeleteTaskPushNotificationConfig");
+            nothing(inner, address, path, message, limit).await
+        }
         (_, Operation::ExtendedCard(request)) => {
             let message = within!(GetExtendedAgentCardRequest, request, address);
             call!(v1_0 "GetExtendedAgentCard", AgentCard, message => AgentCard)
         }
     }
+}
+
+/// Calls a method that answers `google.protobuf.Empty`, which has no fields to read.
+async fn nothing<Q: prost::Message + 'static>(
+    inner: &Inner,
+    address: &Address,
+    path: &'static str,
+    message: Q,
+    limit: Option<Duration>,
+) -> Result<Answer, ClientError> {
+    let () = exchange(inner, address, path, message, limit).await?;
+    Ok(Box::new(IgnoredAny))
 }
 
 /// Opens a stream, after the event `after` if there is one.

@@ -65,13 +65,14 @@ impl Older {
         Some((binding, url.map(|url| Self { speech, url })))
     }
 
-    /// The request for `operation`. `other_verb` subscribes over REST by POST instead of GET.
+    /// The request for `operation`. Over REST `other_form` subscribes by POST instead of GET, and creates a push
+    /// configuration with the configuration alone.
     pub(super) fn request(
         &self,
         http: &reqwest::Client,
         operation: &Operation<'_>,
         extensions: &[String],
-        other_verb: bool,
+        other_form: bool,
     ) -> Result<RequestBuilder, ClientError> {
         let (method, url, body) = match self.speech {
             Speech::RpcV03 => (
@@ -84,7 +85,7 @@ impl Older {
                 self.url.clone(),
                 Some(rpc::v01(operation)?),
             ),
-            Speech::RestV03 => rest::request(&self.url, operation, other_verb)?,
+            Speech::RestV03 => rest::request(&self.url, operation, other_form)?,
             Speech::Simple => simple::request(&self.url, operation)?,
         };
         let accept = match operation.streams() {
@@ -107,16 +108,32 @@ impl Older {
         Ok(request)
     }
 
-    /// Whether a subscription that was refused with this answer may work with the other verb.
-    pub(super) fn may_be_the_verb(&self, status: reqwest::StatusCode, body: &[u8]) -> bool {
-        let missing = matches!(status.as_u16(), 404 | 405);
+    /// Whether push configurations have the ids that clients give them.
+    pub(super) fn names_push_configs(&self) -> bool {
+        matches!(self.speech, Speech::RpcV03 | Speech::RestV03)
+    }
+
+    /// Whether an operation that was refused with this answer may work in its other form.
+    pub(super) fn may_be_the_form(
+        &self,
+        operation: &Operation<'_>,
+        status: reqwest::StatusCode,
+        body: &[u8],
+    ) -> bool {
         let headers = reqwest::header::HeaderMap::new();
+        let refusal = || self.refusal(status, &headers, body);
         self.speech == Speech::RestV03
-            && missing
-            && !matches!(
-                self.refusal(status, &headers, body),
-                Some(A2aError::TaskNotFound { .. })
-            )
+            && match operation {
+                Operation::Subscribe(_) => {
+                    matches!(status.as_u16(), 404 | 405)
+                        && !matches!(refusal(), Some(A2aError::TaskNotFound { .. }))
+                }
+                Operation::CreatePush(_) => {
+                    status.as_u16() == 400
+                        && matches!(refusal(), Some(A2aError::InvalidParams { .. }))
+                }
+                _ => false,
+            }
     }
 
     /// The result in an answer, in the canonical form of what `operation` answers.

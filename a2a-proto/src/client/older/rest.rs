@@ -13,7 +13,9 @@ use super::{canonical, invalid};
 use crate::card;
 use crate::client::ClientError;
 use crate::client::discovery::below;
-use crate::client::operation::{Operation, append_query, segment};
+use crate::client::operation::{
+    Operation, append_page, append_query, push_config, push_configs, segment,
+};
 use crate::dialect::v03;
 use crate::dialect::v03::rest as objects;
 use crate::error::A2aError;
@@ -24,7 +26,7 @@ use crate::types::StreamResponse;
 pub(super) fn request(
     base: &Url,
     operation: &Operation<'_>,
-    other_verb: bool,
+    other_form: bool,
 ) -> Result<(Method, Url, Option<Bytes>), ClientError> {
     // Some cards count the prefix to the address.
     let prefix = match base.path().trim_end_matches('/').ends_with("/v1") {
@@ -59,10 +61,33 @@ pub(super) fn request(
         // The SDKs of 0.3 serve this by GET, as the proto file has it.
         Operation::Subscribe(request) => {
             let url = at(&format!("/tasks/{}:subscribe", segment(&request.id)))?;
-            match other_verb {
+            match other_form {
                 false => (Method::GET, url, None),
                 true => (Method::POST, url, Some(Bytes::from_static(b"{}"))),
             }
+        }
+        Operation::CreatePush(config) => {
+            let create = objects::CreateTaskPushNotificationConfigRequest::from((*config).clone());
+            // The annotation of the proto file has the configuration alone; the reference SDK wants it all.
+            let body = match (other_form, &create.config) {
+                (true, Some(config)) => serde_json::to_vec(config)?,
+                _ => serde_json::to_vec(&create)?,
+            };
+            let url = at(&push_configs(&config.task_id))?;
+            (Method::POST, url, Some(body.into()))
+        }
+        Operation::GetPush(request) => {
+            let url = at(&push_config(&request.task_id, &request.id))?;
+            (Method::GET, url, None)
+        }
+        Operation::ListPush(request) => {
+            let mut url = at(&push_configs(&request.task_id))?;
+            append_page(&mut url, request);
+            (Method::GET, url, None)
+        }
+        Operation::DeletePush(request) => {
+            let url = at(&push_config(&request.task_id, &request.id))?;
+            (Method::DELETE, url, None)
         }
         Operation::ExtendedCard(_) => (Method::GET, at("/card")?, None),
     })
@@ -98,6 +123,14 @@ pub(super) fn answer(operation: &Operation<'_>, body: &[u8]) -> Result<Value, A2
             canonical(&read::<objects::Task>(body)?.into_task()?)
         }
         Operation::List(_) => canonical(&read::<objects::ListTasksResponse>(body)?.into_page()?),
+        Operation::CreatePush(_) | Operation::GetPush(_) => {
+            canonical(&read::<objects::TaskPushNotificationConfig>(body)?.into_config()?)
+        }
+        Operation::ListPush(_) => {
+            let list: objects::ListTaskPushNotificationConfigResponse = read(body)?;
+            canonical(&list.into_page()?)
+        }
+        Operation::DeletePush(_) => Ok(Value::Null),
         Operation::ExtendedCard(_) => canonical(&card::read(body)?),
         Operation::Stream(_) | Operation::Subscribe(_) => {
             Err(invalid("one answer where a stream was expected"))

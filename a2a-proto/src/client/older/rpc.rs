@@ -9,10 +9,10 @@ use super::{SoFar, canonical, invalid, new_task_id, unsupported};
 use crate::client::ClientError;
 use crate::client::operation::Operation;
 use crate::dialect::v01;
-use crate::dialect::v03::{self, MessageSendParams, TaskParams};
+use crate::dialect::v03::{self, MessageSendParams, PushNotificationConfigParams, TaskParams};
 use crate::error::{A2aError, JsonRpcError};
 use crate::jsonrpc;
-use crate::types::{SendMessageResponse, StreamResponse};
+use crate::types::{ListTaskPushNotificationConfigsResponse, SendMessageResponse, StreamResponse};
 use crate::version::ProtocolVersion;
 
 /// One request is under way per connection and answers come with it: the id tells nothing.
@@ -28,12 +28,31 @@ pub(super) fn v03(operation: &Operation<'_>) -> Result<Bytes, ClientError> {
         )
     };
     let task = |method, params: TaskParams| jsonrpc::request(REQUEST_ID, method, &params);
+    let config = |method, params: PushNotificationConfigParams| {
+        jsonrpc::request(REQUEST_ID, method, &params)
+    };
     Ok(match operation {
         Operation::Send(request) => send("message/send", request)?,
         Operation::Stream(request) => send("message/stream", request)?,
         Operation::Get(request) => task("tasks/get", (*request).clone().into())?,
         Operation::Cancel(request) => task("tasks/cancel", (*request).clone().into())?,
         Operation::Subscribe(request) => task("tasks/resubscribe", (*request).clone().into())?,
+        Operation::CreatePush(config) => {
+            let params = v03::TaskPushNotificationConfig::from((*config).clone());
+            jsonrpc::request(REQUEST_ID, "tasks/pushNotificationConfig/set", &params)?
+        }
+        Operation::GetPush(request) => config(
+            "tasks/pushNotificationConfig/get",
+            (*request).clone().into(),
+        )?,
+        Operation::ListPush(request) => task(
+            "tasks/pushNotificationConfig/list",
+            (*request).clone().into(),
+        )?,
+        Operation::DeletePush(request) => config(
+            "tasks/pushNotificationConfig/delete",
+            (*request).clone().into(),
+        )?,
         Operation::ExtendedCard(_) => {
             let method = "agent/getAuthenticatedExtendedCard";
             jsonrpc::request(REQUEST_ID, method, &json!({}))?
@@ -74,7 +93,22 @@ pub(super) fn v01(operation: &Operation<'_>) -> Result<Bytes, ClientError> {
             };
             task("tasks/resubscribe", params)?
         }
-        Operation::List(_) | Operation::ExtendedCard(_) => {
+        Operation::CreatePush(config) => {
+            let params =
+                v01::TaskPushNotificationConfig::of((*config).clone(), config.task_id.clone());
+            jsonrpc::request(REQUEST_ID, "tasks/pushNotification/set", &params)?
+        }
+        Operation::GetPush(request) => {
+            let params = v01::TaskParams {
+                id: request.task_id.clone(),
+                ..v01::TaskParams::default()
+            };
+            task("tasks/pushNotification/get", params)?
+        }
+        Operation::List(_)
+        | Operation::ListPush(_)
+        | Operation::DeletePush(_)
+        | Operation::ExtendedCard(_) => {
             return Err(unsupported(operation, ProtocolVersion::V0_1));
         }
     })
@@ -122,6 +156,20 @@ pub(super) fn answer_v03(operation: &Operation<'_>, body: &[u8]) -> Result<Value
         Operation::Get(_) | Operation::Cancel(_) => {
             canonical(&result::<v03::Task>(body)?.into_task()?)
         }
+        Operation::CreatePush(_) | Operation::GetPush(_) => {
+            canonical(&result::<v03::TaskPushNotificationConfig>(body)?.into_config()?)
+        }
+        Operation::ListPush(_) => {
+            let configs: Vec<v03::TaskPushNotificationConfig> = result(body)?;
+            let configs = configs
+                .into_iter()
+                .map(v03::TaskPushNotificationConfig::into_config);
+            canonical(&ListTaskPushNotificationConfigsResponse {
+                configs: configs.collect::<Result<_, _>>()?,
+                ..ListTaskPushNotificationConfigsResponse::default()
+            })
+        }
+        Operation::DeletePush(_) => Ok(Value::Null),
         Operation::ExtendedCard(_) => {
             let card: v03::AgentCard = result(body)?;
             canonical(&card.into_card(ProtocolVersion::V0_3))
@@ -134,6 +182,11 @@ pub(super) fn answer_v03(operation: &Operation<'_>, body: &[u8]) -> Result<Value
 
 /// The canonical JSON of a result of 0.1.
 pub(super) fn answer_v01(operation: &Operation<'_>, body: &[u8]) -> Result<Value, A2aError> {
+    if matches!(operation, Operation::CreatePush(_) | Operation::GetPush(_)) {
+        let config: v01::TaskPushNotificationConfig = result(body)?;
+        let task_id = config.id.clone();
+        return canonical(&config.into_config(task_id));
+    }
     task_v01(operation, result(body)?)
 }
 

@@ -30,7 +30,13 @@ pub(super) fn request(
         }
         Operation::Get(request) => (Method::GET, task(&request.id)?, None),
         Operation::Subscribe(request) => (Method::GET, task(&request.id)?, None),
-        Operation::List(_) | Operation::Cancel(_) | Operation::ExtendedCard(_) => {
+        Operation::List(_)
+        | Operation::Cancel(_)
+        | Operation::CreatePush(_)
+        | Operation::GetPush(_)
+        | Operation::ListPush(_)
+        | Operation::DeletePush(_)
+        | Operation::ExtendedCard(_) => {
             return Err(unsupported(operation, ProtocolVersion::Simple));
         }
     })

@@ -8,8 +8,8 @@ use crate::types::declare::message;
 use crate::types::validate::{Path, no_rules};
 use crate::types::{
     self, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest,
-    GetTaskPushNotificationConfigRequest, GetTaskRequest, Metadata, SendMessageRequest,
-    SubscribeToTaskRequest, Validate as _,
+    GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
+    Metadata, SendMessageRequest, SubscribeToTaskRequest, Validate as _,
 };
 
 message! {
@@ -212,6 +212,35 @@ impl From<PushNotificationConfigParams> for DeleteTaskPushNotificationConfigRequ
         Self {
             task_id: params.id,
             id: params.push_notification_config_id,
+            ..Self::default()
+        }
+    }
+}
+
+impl From<GetTaskPushNotificationConfigRequest> for PushNotificationConfigParams {
+    fn from(request: GetTaskPushNotificationConfigRequest) -> Self {
+        Self {
+            id: request.task_id,
+            push_notification_config_id: request.id,
+            metadata: None,
+        }
+    }
+}
+
+impl From<DeleteTaskPushNotificationConfigRequest> for PushNotificationConfigParams {
+    fn from(request: DeleteTaskPushNotificationConfigRequest) -> Self {
+        Self {
+            id: request.task_id,
+            push_notification_config_id: request.id,
+            metadata: None,
+        }
+    }
+}
+
+impl From<ListTaskPushNotificationConfigsRequest> for TaskParams {
+    fn from(request: ListTaskPushNotificationConfigsRequest) -> Self {
+        Self {
+            id: request.task_id,
             ..Self::default()
         }
     }

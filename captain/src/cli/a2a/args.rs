@@ -93,6 +93,89 @@ Examples:
         #[arg(long, value_name = "N")]
         after: Option<u64>,
     },
+    /// Have the updates of a task posted to a webhook
+    Push {
+        #[command(subcommand)]
+        command: PushCommand,
+    },
+}
+
+/// What to do with the webhooks of a task.
+#[derive(Debug, Subcommand)]
+pub(crate) enum PushCommand {
+    /// Have the updates of a task posted to an address
+    #[command(after_help = "\
+The agent decides where it posts to; most refuse addresses that are not public.
+
+Examples:
+  captain a2a push set URL TASK https://hooks.example.com/a2a
+  captain a2a push set URL TASK https://hooks.example.com/a2a --id ci --credentials-file token.txt")]
+    Set(PushSetArgs),
+    /// Show one configuration
+    #[command(after_help = "\
+Example:
+  captain a2a push get URL TASK ci --json")]
+    Get {
+        #[command(flatten)]
+        agent: AgentArgs,
+        /// The task's id
+        task: String,
+        /// The configuration's id
+        #[arg(value_name = "ID")]
+        config: String,
+    },
+    /// List where the updates of a task are posted
+    #[command(after_help = "\
+Example:
+  captain a2a push list URL TASK")]
+    List {
+        #[command(flatten)]
+        agent: AgentArgs,
+        /// The task's id
+        task: String,
+    },
+    /// Stop posting to one address
+    #[command(after_help = "\
+Example:
+  captain a2a push delete URL TASK ci")]
+    Delete {
+        #[command(flatten)]
+        agent: AgentArgs,
+        /// The task's id
+        task: String,
+        /// The configuration's id; one that is not there is deleted already
+        #[arg(value_name = "ID")]
+        config: String,
+    },
+}
+
+/// Where to post, and how to prove who posts.
+#[derive(Debug, Args)]
+pub(crate) struct PushSetArgs {
+    #[command(flatten)]
+    pub(crate) agent: AgentArgs,
+    /// The task's id
+    pub(crate) task: String,
+    /// Where to post
+    #[arg(value_name = "WEBHOOK")]
+    pub(crate) webhook: Url,
+    /// The configuration's id; one that is there is replaced [default: a new one]
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// The file with a token that is sent along, so that the receiver can tell that the notification is for it
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) hook_token_file: Option<PathBuf>,
+    /// The file with the credentials by which the agent shows who it is
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub(crate) credentials_file: Option<PathBuf>,
+    /// What kind of credentials these are
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "Bearer",
+        requires = "credentials_file"
+    )]
+    pub(crate) scheme: String,
 }
 
 /// Which agent, and how to talk to it.

@@ -3,6 +3,7 @@
 
 pub(crate) mod args;
 mod message;
+mod push;
 mod show;
 
 use std::sync::Arc;
@@ -81,6 +82,7 @@ pub(crate) async fn run(cli: &Cli, command: &A2aCommand) -> Result<Exit, Failure
             let stream = client(agent).await?.subscribe(task, *after);
             follow(cli, agent, stream).await
         }
+        A2aCommand::Push { command } => push::run(cli, command).await,
     }
 }
 

@@ -2,6 +2,8 @@
 //! as an application would. The card's interfaces are narrowed to the binding and version under test, because the client
 //! otherwise takes the first that it likes.
 
+mod push;
+
 use std::{future::Future, io::Write, process::ExitCode, time::Duration};
 
 use a2a_proto::{
@@ -35,7 +37,7 @@ type Done = Result<Result<String, &'static str>, Failure>;
 
 /// Runs every operation and tells how it went.
 pub(crate) async fn main(args: &[String]) -> Result<ExitCode, Failure> {
-    let [url, binding, version, _webhook] = args else {
+    let [url, binding, version, webhook] = args else {
         return Err("usage: interop drive URL BINDING VERSION WEBHOOK".into());
     };
     let mut client = None;
@@ -51,6 +53,7 @@ pub(crate) async fn main(args: &[String]) -> Result<ExitCode, Failure> {
     let driver = Driver {
         client,
         old: version == "0.3",
+        rest: binding == "HTTP+JSON",
     };
     let mut task = None;
     tell("send", async {
@@ -67,6 +70,7 @@ pub(crate) async fn main(args: &[String]) -> Result<ExitCode, Failure> {
     tell("input", driver.input()).await?;
     tell("subscribe", driver.subscribe()).await?;
     tell("resume", driver.resume()).await?;
+    tell("push", driver.push(webhook)).await?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -189,6 +193,7 @@ fn wants(task: &Task, state: TaskState) -> Result<(), Failure> {
 struct Driver {
     client: Client,
     old: bool,
+    rest: bool,
 }
 
 impl Driver {

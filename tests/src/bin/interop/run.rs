@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The token that every driver gives to its push config.
-const TOKEN: &str = "interop-token";
+pub(crate) const TOKEN: &str = "interop-token";
 /// Where the webhooks are.
 const LOOPBACK: &str = "127.0.0.1";
 /// What our own client is called in the table.

@@ -94,6 +94,18 @@ impl CreateTaskPushNotificationConfigRequest {
     }
 }
 
+impl From<types::TaskPushNotificationConfig> for CreateTaskPushNotificationConfigRequest {
+    /// The whole form.
+    fn from(config: types::TaskPushNotificationConfig) -> Self {
+        Self {
+            parent: format!("tasks/{}", config.task_id),
+            config_id: config.id.clone(),
+            config: Some(config.into()),
+            ..Self::default()
+        }
+    }
+}
+
 impl From<types::TaskPushNotificationConfig> for TaskPushNotificationConfig {
     fn from(config: types::TaskPushNotificationConfig) -> Self {
         Self {
@@ -138,6 +150,21 @@ impl From<types::ListTaskPushNotificationConfigsResponse>
             configs: list.configs.into_iter().map(Into::into).collect(),
             next_page_token: list.next_page_token,
         }
+    }
+}
+
+impl ListTaskPushNotificationConfigResponse {
+    /// The page of 1.0.
+    ///
+    /// # Errors
+    /// [`A2aError::InvalidParams`] when a name is not one.
+    pub fn into_page(self) -> Result<types::ListTaskPushNotificationConfigsResponse, A2aError> {
+        let configs = self.configs.into_iter();
+        let configs = configs.map(TaskPushNotificationConfig::into_config);
+        Ok(types::ListTaskPushNotificationConfigsResponse {
+            configs: configs.collect::<Result<_, _>>()?,
+            next_page_token: self.next_page_token,
+        })
     }
 }
 
