@@ -240,6 +240,7 @@ impl Activity {
                 timestamp: Some(now),
             },
             metadata: Some(self.to_metadata()),
+            ..TaskStatusUpdateEvent::default()
         }
     }
 

@@ -84,6 +84,16 @@ pub enum A2aError {
         /// What the server has, comma-separated.
         supported: String,
     },
+    /// The task has changed since the client looked (1.1 preview, -32010).
+    #[error("task {task_id} has changed: it is at generation {actual}, not {expected}")]
+    TaskGenerationMismatch {
+        /// The task.
+        task_id: String,
+        /// The generation that the client knows.
+        expected: i64,
+        /// The generation that it is at.
+        actual: i64,
+    },
     /// Fields are missing or of the wrong kind (-32602).
     #[error("invalid parameters: {}", list(violations))]
     InvalidParams {

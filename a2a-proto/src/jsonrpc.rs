@@ -29,8 +29,11 @@ impl Id {
 
     /// `None` when the JSON is no id: JSON-RPC allows a string, a number (A2A: without fraction) and `null`.
     fn from_json(json: &str) -> Option<Self> {
+        /// A number with more digits is beyond a double, and readers that know no other numbers refuse the whole answer.
+        const MAX_DIGITS: usize = 308;
         let digits = json.strip_prefix('-').unwrap_or(json);
-        let integer = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+        let integer = (1..=MAX_DIGITS).contains(&digits.len())
+            && digits.bytes().all(|byte| byte.is_ascii_digit());
         (json.starts_with('"') || json == "null" || integer).then(|| Self(json.into()))
     }
 }
@@ -86,16 +89,19 @@ impl<'a> Request<'a> {
                 detail: detail.into(),
             },
         };
+        // To the deserializer an array of members in the right order would be an envelope too.
+        let object = body.trim_ascii_start().starts_with(b"{");
         let envelope: Envelope<'a> = match serde_json::from_slice(body) {
-            Ok(envelope) => envelope,
-            Err(error) => {
+            Ok(envelope) if object => envelope,
+            read => {
+                let twice = read.is_err_and(|error: serde_json::Error| error.is_data());
                 // Valid JSON of another shape is a wrong request; anything else is no JSON.
                 return Err(match serde_json::from_slice::<IgnoredAny>(body) {
                     Ok(_) if body.trim_ascii_start().starts_with(b"[") => reject(
                         Id::null(),
                         "batches are not supported: send one request per call",
                     ),
-                    Ok(_) if error.is_data() && body.trim_ascii_start().starts_with(b"{") => {
+                    Ok(_) if twice && object => {
                         reject(Id::null(), "a member of the request is there twice")
                     }
                     Ok(_) => reject(Id::null(), "a request is a JSON object"),

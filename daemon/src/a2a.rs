@@ -87,6 +87,9 @@ pub struct A2aArgs {
     /// Take messages with media types that the card does not name
     #[arg(long)]
     pub any_input: bool,
+    /// Serve what the draft of A2A 1.1 adds: the generation of tasks
+    #[arg(long = "preview-1-1")]
+    pub preview_1_1: bool,
 }
 
 /// An edition of the protocol.
@@ -111,6 +114,7 @@ pub struct A2aSettings {
     error_map: ErrorMap,
     strict_version: bool,
     any_input: bool,
+    preview_1_1: bool,
     idempotency: Option<Idempotency>,
 }
 
@@ -128,6 +132,7 @@ impl A2aArgs {
         self.idempotency_window = other.idempotency_window.or(self.idempotency_window);
         self.idempotent_message_ids |= other.idempotent_message_ids;
         self.any_input |= other.any_input;
+        self.preview_1_1 |= other.preview_1_1;
     }
 
     fn idempotency(&self) -> Option<Idempotency> {
@@ -167,6 +172,7 @@ impl A2aArgs {
             },
             strict_version: self.strict_version,
             any_input: self.any_input,
+            preview_1_1: self.preview_1_1,
             idempotency: self.idempotency(),
         })
     }
@@ -181,6 +187,7 @@ impl A2aSettings {
             error_map: self.error_map,
             strict_version: self.strict_version,
             validate_input_modes: !self.any_input,
+            preview_1_1: self.preview_1_1,
             idempotency: self.idempotency,
             ..options
         }
@@ -241,6 +248,7 @@ mod tests {
             error_map: Some(Edition::V1_0_0),
             strict_version: true,
             any_input: true,
+            preview_1_1: true,
             idempotency_window: None,
             idempotent_message_ids: true,
         });
@@ -254,6 +262,7 @@ mod tests {
                 .is_some_and(|it| it.message_ids && it.window.as_secs() == 600)
         );
         assert!(options.strict_version && !options.validate_input_modes);
+        assert!(options.preview_1_1);
         assert_eq!(
             options.card_signer.map(|signer| signer.jwks()),
             Some(made.jwks())

@@ -270,6 +270,7 @@ fn texts() -> [Arc<str>; 4] {
                 context_id: context_id.clone(),
                 status: status(state),
                 metadata: None,
+                ..TaskStatusUpdateEvent::default()
             })
         };
         let one = StreamResponse::ArtifactUpdate(TaskArtifactUpdateEvent {

@@ -167,6 +167,20 @@ impl Client {
         self.inner.ask(&Operation::Get(&request)).await
     }
 
+    /// The task `id` as soon as it has changed more often than `generation` says, or has ended (1.1 preview). An agent that
+    /// knows nothing of it answers at once, and any other answers after a while: look at what it says before you ask again.
+    ///
+    /// # Errors
+    /// [`ClientError::Agent`] when the agent refuses; another one when it cannot be reached.
+    pub async fn get_changed(&self, id: &str, generation: i64) -> Result<Task, ClientError> {
+        let request = GetTaskRequest {
+            id: id.to_owned(),
+            current_generation: Some(generation),
+            ..GetTaskRequest::default()
+        };
+        self.inner.ask(&Operation::Get(&request)).await
+    }
+
     /// One page of the tasks that match.
     ///
     /// # Errors

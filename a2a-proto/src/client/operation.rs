@@ -105,6 +105,10 @@ impl Operation<'_> {
                     url.query_pairs_mut()
                         .append_pair("historyLength", &length.to_string());
                 }
+                if let Some(generation) = request.current_generation {
+                    url.query_pairs_mut()
+                        .append_pair("currentGeneration", &generation.to_string());
+                }
                 (Method::GET, url, None)
             }
             Self::List(request) => {

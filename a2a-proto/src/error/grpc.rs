@@ -260,6 +260,14 @@ mod tests {
                 Code::FailedPrecondition,
             ),
             (
+                A2aError::TaskGenerationMismatch {
+                    task_id: id(),
+                    expected: 7,
+                    actual: 9,
+                },
+                Code::Aborted,
+            ),
+            (
                 A2aError::invalid_param("message.parts", "is required"),
                 Code::InvalidArgument,
             ),

@@ -130,6 +130,12 @@ impl A2aError {
             Self::VersionNotSupported { .. } => {
                 Row::a2a(-32009, "VERSION_NOT_SUPPORTED", FAILED, BAD).formerly(NONE, BAD)
             }
+            Self::TaskGenerationMismatch { .. } => Row::a2a(
+                -32010,
+                "TASK_GENERATION_MISMATCH",
+                "ABORTED",
+                StatusCode::CONFLICT,
+            ),
             Self::InvalidParams { .. } => Row::generic(-32602, INVALID, BAD),
             Self::InvalidRequest { .. } => Row::generic(-32600, INVALID, BAD),
             Self::ParseError { .. } => Row::generic(-32700, INVALID, BAD),
@@ -266,6 +272,15 @@ impl A2aError {
             Self::VersionNotSupported { version, supported } => {
                 json!({"version": version, "supportedVersions": supported})
             }
+            Self::TaskGenerationMismatch {
+                task_id,
+                expected,
+                actual,
+            } => json!({
+                "taskId": task_id,
+                "expectedGeneration": expected.to_string(),
+                "currentGeneration": actual.to_string(),
+            }),
             _ => json!({}),
         }
     }
@@ -355,6 +370,14 @@ impl A2aError {
                 version: known("version").unwrap_or_default(),
                 supported: known("supportedVersions").unwrap_or(message),
             },
+            -32010 => {
+                let number = |key| known(key).and_then(|text| text.parse().ok());
+                Self::TaskGenerationMismatch {
+                    task_id: known("taskId").unwrap_or_default(),
+                    expected: number("expectedGeneration").unwrap_or_default(),
+                    actual: number("currentGeneration").unwrap_or_default(),
+                }
+            }
             -32602 => Self::invalid_param("", message),
             -32600 => Self::InvalidRequest { detail: message },
             -32601 => Self::MethodNotFound { method: message },
@@ -378,6 +401,7 @@ fn code_of_reason(reason: &str) -> Option<i64> {
         "EXTENDED_AGENT_CARD_NOT_CONFIGURED" => -32007,
         "EXTENSION_SUPPORT_REQUIRED" => -32008,
         "VERSION_NOT_SUPPORTED" => -32009,
+        "TASK_GENERATION_MISMATCH" => -32010,
         _ => return None,
     })
 }

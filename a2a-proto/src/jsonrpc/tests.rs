@@ -50,9 +50,15 @@ fn json_that_is_no_request_is_an_invalid_request_and_keeps_its_id() {
         (r#"{"jsonrpc":"2.0","id":"a"}"#, "\"a\""),
         (r#"{"jsonrpc":"2.0","id":"a","method":""}"#, "\"a\""),
         (r#"{"jsonrpc":"2.0","id":"a","method":5}"#, "\"a\""),
+        // The members in order, without their names.
+        (r#"["2.0",1,"GetTask",{"id":"t"}]"#, "null"),
     ] {
         assert_eq!(rejected(body), (-32600, id.to_owned()), "{body}");
     }
+    // Beyond a double: nobody could read the answer.
+    let id = "1".repeat(309);
+    let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"GetTask"}}"#);
+    assert_eq!(rejected(&body), (-32600, "null".to_owned()));
 }
 
 #[test]

@@ -346,9 +346,7 @@ fn check(
     let Some((_, but_last)) = events.split_last() else {
         return Ok(());
     };
-    if !expect.holds(state) {
-        return Err(LogError::Conflict { actual: state });
-    }
+    expect.check(seq, state)?;
     if but_last.iter().any(|prepared| prepared.change.ends()) {
         return Err(LogError::Refused {
             reason: "events follow a terminal one",

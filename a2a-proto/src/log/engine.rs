@@ -10,8 +10,8 @@ use super::cell::TaskCell;
 use super::list::{ListFilter, ListPage, PageToken};
 use super::shared::{LogOptions, Shared};
 use super::storage::{Storage, StoredLine, TaskKey, TaskMeta};
-use super::{LogError, LogTask, NewTask, OpenPush, commit};
-use crate::types::{StreamResponse, Task};
+use super::{LogError, LogTask, NewTask, OpenPush, Snapshot, commit};
+use crate::types::StreamResponse;
 
 pub(super) struct Engine {
     shared: Arc<Shared>,
@@ -153,18 +153,18 @@ impl Engine {
         blocking(move || shared.storage.list(&filter)).await
     }
 
-    async fn task_of(&self, line: StoredLine) -> Result<Arc<Task>, LogError> {
+    async fn task_of(&self, line: StoredLine) -> Result<Snapshot, LogError> {
         if let Some(cell) = self.shared.registry.get(&line.id) {
             // The store can be ahead of what is published by one commit.
             let _ = cell
                 .watch()
                 .wait_for(|committed| committed.seq >= line.seq)
                 .await;
-            return Ok(cell.snapshot().task);
+            return Ok(cell.snapshot());
         }
         match line.task {
-            Some(task) => Ok(Arc::new(task)),
-            None => Ok(self.open(None, &line.id).await?.snapshot().task),
+            Some(snapshot) => Ok(snapshot),
+            None => Ok(self.open(None, &line.id).await?.snapshot()),
         }
     }
 

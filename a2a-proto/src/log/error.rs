@@ -21,6 +21,12 @@ pub enum LogError {
         /// The state it was in.
         actual: TaskState,
     },
+    /// The task had another last event than expected; nothing was appended.
+    #[error("the last event of the task is {last}")]
+    Passed {
+        /// The number of the last event.
+        last: u64,
+    },
     /// A task with this id, or with this id of the client's own, exists already.
     #[error("a task with this id exists already")]
     Duplicate,

@@ -9,7 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 
-use crate::types::{Task, TaskState};
+use super::Snapshot;
+use crate::types::TaskState;
 
 /// Which tasks to list.
 #[derive(Debug, Clone)]
@@ -63,7 +64,7 @@ impl ListFilter {
 #[derive(Debug, Clone)]
 pub struct ListPage {
     /// The tasks, newest status first.
-    pub tasks: Vec<Arc<Task>>,
+    pub tasks: Vec<Snapshot>,
     /// Where the next page begins, `None` on the last one.
     pub next: Option<PageToken>,
     /// How many tasks match without paging.

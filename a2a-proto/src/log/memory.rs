@@ -12,7 +12,9 @@ use super::storage::{
     Batch, CommitError, Pace, Patience, Storage, StoredLine, StoredTask, TaskBatch, TaskKey,
     TaskMeta,
 };
-use super::{LogError, LogTask, LoggedEvent, NewTask, OpenPush, PushState, StoredPush, TaskLog};
+use super::{
+    LogError, LogTask, LoggedEvent, NewTask, OpenPush, PushState, Snapshot, StoredPush, TaskLog,
+};
 use crate::types::{Task, TaskState};
 
 /// A task log that lives as long as the process.
@@ -238,7 +240,10 @@ impl Storage for MemoryStorage {
                     millis: row.status_millis,
                     id: row.meta.id.as_ref().to_owned(),
                 },
-                task: row.ended.as_ref().map(|task| Task::clone(task)),
+                task: row.ended.as_ref().map(|task| Snapshot {
+                    task: Arc::clone(task),
+                    seq: row.events.len() as u64,
+                }),
             })
             .collect();
         drop(tables);

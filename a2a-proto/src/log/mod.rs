@@ -112,14 +112,18 @@ pub enum Expect {
     Open,
     /// The task is in exactly this state, which is not a terminal one.
     State(TaskState),
+    /// The last event of the task, which has not ended, is this one.
+    After(u64),
 }
 
 impl Expect {
-    /// Whether a task in `state` fulfils the condition.
-    pub fn holds(self, state: TaskState) -> bool {
+    /// Checks a task in `state` after event `seq`.
+    pub(self) fn check(self, seq: u64, state: TaskState) -> Result<(), LogError> {
         match self {
-            Self::Open => !state.is_terminal(),
-            Self::State(expected) => expected == state && !state.is_terminal(),
+            Self::After(expected) if expected != seq => Err(LogError::Passed { last: seq }),
+            Self::State(expected) if expected != state => Err(LogError::Conflict { actual: state }),
+            _ if state.is_terminal() => Err(LogError::Conflict { actual: state }),
+            _ => Ok(()),
         }
     }
 }

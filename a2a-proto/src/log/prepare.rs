@@ -182,6 +182,7 @@ mod tests {
                     append,
                     last_chunk,
                     metadata: None,
+                    ..TaskArtifactUpdateEvent::default()
                 };
                 let slow = event(StreamResponse::ArtifactUpdate(update)).unwrap();
                 let fast = artifact(&head, made, append, last_chunk).unwrap();

@@ -208,7 +208,7 @@ pub(super) struct StoredLine {
     /// An event at or after the one that wrote the status by which the line was found.
     pub(super) seq: u64,
     pub(super) position: Position,
-    pub(super) task: Option<Task>,
+    pub(super) task: Option<Snapshot>,
 }
 
 /// Where tasks are kept.

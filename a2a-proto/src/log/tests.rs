@@ -59,6 +59,7 @@ fn status(task: &LogTask, state: TaskState, second: i64) -> StreamResponse {
         context_id: task.context_id().to_owned(),
         status: TaskStatus::new(state, at(second)),
         metadata: None,
+        ..TaskStatusUpdateEvent::default()
     })
 }
 

@@ -76,12 +76,13 @@ fn lower_camel(path: &str) -> String {
 }
 
 /// Declares that messages of both sides have the same fields under the same names. Leaving one out does not compile.
-/// A message that must be there is default when it is not, and validation says that it is missing.
+/// A message that must be there is default when it is not, and validation says that it is missing. What protobuf does not
+/// have is named behind `; without`.
 macro_rules! same_fields {
-    ($( $Name:ident = $version:ident :: $Pb:ident { $($field:ident),* $(,)? } )+) => { $(
+    ($( $Name:ident = $version:ident :: $Pb:ident { $($field:ident),* $(,)? $(; without $absent:ident)? } )+) => { $(
         impl $crate::pb::Proto<$version::$Pb> for $Name {
             fn to_pb(&self) -> $version::$Pb {
-                let Self { $($field),* } = self;
+                let Self { $($field,)* $($absent: _,)? } = self;
                 $version::$Pb { $( $field: $crate::pb::Proto::to_pb($field), )* }
             }
             fn from_pb(
@@ -91,7 +92,8 @@ macro_rules! same_fields {
             ) -> Self {
                 let $version::$Pb { $($field),* } = pb;
                 Self { $( $field:
-                    $crate::pb::Proto::from_pb($field, &path.field(stringify!($field)), found), )* }
+                    $crate::pb::Proto::from_pb($field, &path.field(stringify!($field)), found), )*
+                    $($absent: Default::default(),)? }
             }
         }
         $crate::pb::always_there!($Name = $version::$Pb);

@@ -30,7 +30,7 @@ macro_rules! unchanged {
         }
     )+ };
 }
-unchanged!(String, bool, i32, Bytes);
+unchanged!(String, bool, i32, i64, Bytes);
 
 impl<T: Proto<P>, P> Proto<Option<P>> for Option<T> {
     fn to_pb(&self) -> Option<P> {

@@ -251,6 +251,7 @@ fn the_wire_of_a_message_is_what_the_field_tables_say() {
         append: true,
         last_chunk: true,
         metadata: None,
+        ..TaskArtifactUpdateEvent::default()
     };
     let pb: v1_0::StreamResponse = StreamResponse::from(update.clone()).to_pb();
     assert_eq!(

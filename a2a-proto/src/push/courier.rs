@@ -13,6 +13,7 @@ use super::Shared;
 use super::post::{Posted, Receiver};
 use crate::clock::Clock;
 use crate::dialect::{v01, v03};
+use crate::generation::Told;
 use crate::log::{DeadLetter, LogError, LogTask, LoggedEvent, PushState, Snapshot, Subscription};
 use crate::types::Task;
 use crate::version::ProtocolVersion;
@@ -34,6 +35,8 @@ pub(super) struct Courier {
     pub(super) delivered: u64,
     /// The server stops.
     pub(super) shutdown: CancellationToken,
+    /// Events tell the generation of their task.
+    pub(super) generations: bool,
     /// The last event failed at first: its successors wait in the line for slow receivers.
     pub(super) slow: bool,
 }
@@ -106,7 +109,11 @@ impl Courier {
             };
             if self.protocol == ProtocolVersion::V1_0 {
                 for LoggedEvent { seq, json } in batch {
-                    self.deliver(seq, json).await?;
+                    let body = match Told::new(&json, seq, self.generations).pieces() {
+                        [_, []] => json,
+                        pieces => pieces.concat().into(),
+                    };
+                    self.deliver(seq, body).await?;
                 }
             } else if last > self.delivered {
                 // The body is the whole task, so the newest one tells everything up to now.

@@ -45,6 +45,8 @@ pub(crate) struct Couriers {
     clock: Arc<dyn Clock>,
     tracker: TaskTracker,
     shutdown: CancellationToken,
+    /// Events tell the generation of their task.
+    generations: bool,
     running: Mutex<HashMap<Name, Running>>,
     /// One change of configurations at a time: they are rare, and counting them needs it.
     changing: tokio::sync::Mutex<()>,
@@ -61,12 +63,14 @@ impl Couriers {
         clock: Arc<dyn Clock>,
         tracker: TaskTracker,
         shutdown: CancellationToken,
+        generations: bool,
     ) -> Self {
         Self {
             shared: Arc::clone(&pusher.0),
             clock,
             tracker,
             shutdown,
+            generations,
             running: Mutex::default(),
             changing: tokio::sync::Mutex::default(),
         }
@@ -228,6 +232,7 @@ impl Couriers {
             receiver,
             delivered: stored.delivered,
             shutdown: self.shutdown.clone(),
+            generations: self.generations,
             slow: false,
         };
         let stop = CancellationToken::new();

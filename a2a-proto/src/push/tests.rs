@@ -48,7 +48,7 @@ impl Office {
         let (tracker, shutdown) = (TaskTracker::new(), CancellationToken::new());
         let pusher = Pusher::new(options);
         let clock = Arc::new(SystemClock);
-        let couriers = Couriers::new(&pusher, clock, tracker.clone(), shutdown.clone());
+        let couriers = Couriers::new(&pusher, clock, tracker.clone(), shutdown.clone(), false);
         Self {
             couriers: Arc::new(couriers),
             tracker,
@@ -120,6 +120,7 @@ async fn set(task: &LogTask, state: TaskState) {
         context_id: task.context_id().to_owned(),
         status: status(state),
         metadata: None,
+        ..TaskStatusUpdateEvent::default()
     });
     task.append_one(Expect::Open, event).await.unwrap();
 }

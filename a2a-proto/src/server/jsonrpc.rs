@@ -17,6 +17,7 @@ use super::stream::{self, Render};
 use super::{Agent, Caller, Inner};
 use crate::dialect::v01;
 use crate::error::A2aError;
+use crate::generation::Told;
 use crate::jsonrpc::{self, Envelopes, Id, Rejected, Request};
 use crate::log::{LoggedEvent, TaskLog};
 use crate::sse::{Frames, last_event_id};
@@ -139,6 +140,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             RpcFrames {
                 id: id.clone(),
                 envelopes: Envelopes::new(id),
+                generations: self.options.preview_1_1,
             },
             &self.options,
         )
@@ -211,14 +213,15 @@ pub(super) fn respond(id: &Id, result: &impl Serialize) -> Result<Response, A2aE
 struct RpcFrames {
     id: Id,
     envelopes: Envelopes,
+    generations: bool,
 }
 
 impl Render for RpcFrames {
     fn event(&mut self, event: &LoggedEvent, frames: &mut Frames) -> Result<(), A2aError> {
-        frames.push_json(
-            event.seq,
-            &[self.envelopes.head(), &event.json, Envelopes::TAIL],
-        );
+        let told = Told::new(&event.json, event.seq, self.generations);
+        let [json, generation] = told.pieces();
+        let pieces = [self.envelopes.head(), json, generation, Envelopes::TAIL];
+        frames.push_json(event.seq, &pieces);
         Ok(())
     }
 

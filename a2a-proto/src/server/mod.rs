@@ -86,6 +86,7 @@ impl<A: Agent, L: TaskLog> Server<A, L> {
                 Arc::clone(&options.clock),
                 options.tracker.clone(),
                 options.shutdown.clone(),
+                options.preview_1_1,
             ))
         });
         Self(Arc::new(Inner {

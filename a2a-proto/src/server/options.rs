@@ -44,6 +44,9 @@ pub struct ServerOptions {
     pub idempotency: Option<Idempotency>,
     /// For how long clients may use the card without asking again.
     pub card_max_age: Duration,
+    /// Serve what the draft of 1.1 adds: tasks and events tell their generation, `currentGeneration` waits for a change,
+    /// `ifGenerationMatch` refuses a message to a task that has changed. The card says nothing of it.
+    pub preview_1_1: bool,
     /// Posts events to where clients want them; without it the server pushes nothing, whatever the card says.
     pub push: Option<Pusher>,
     /// Signs the cards that are served; `None` serves them as they are.
@@ -71,6 +74,7 @@ impl ServerOptions {
             cancel_timeout: Duration::from_secs(30),
             idempotency: None,
             card_max_age: Duration::from_secs(60),
+            preview_1_1: false,
             push: None,
             #[cfg(feature = "auth")]
             card_signer: None,
@@ -112,6 +116,7 @@ impl fmt::Debug for ServerOptions {
             .field("cancel_timeout", &self.cancel_timeout)
             .field("idempotency", &self.idempotency)
             .field("card_max_age", &self.card_max_age)
+            .field("preview_1_1", &self.preview_1_1)
             .field("push", &self.push)
             .finish_non_exhaustive()
     }

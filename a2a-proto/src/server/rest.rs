@@ -17,6 +17,7 @@ use super::route::Call;
 use super::stream::{self, Render};
 use super::{Agent, Caller, Inner};
 use crate::error::{A2aError, ErrorMap};
+use crate::generation::Told;
 use crate::log::{LoggedEvent, TaskLog};
 use crate::sse::{Frames, last_event_id};
 use crate::types::{
@@ -145,7 +146,11 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     }
 
     fn rest_stream(&self, feed: Feed) -> Result<Response, A2aError> {
-        stream::response(feed, RestFrames(self.options.error_map), &self.options)
+        let frames = RestFrames {
+            map: self.options.error_map,
+            generations: self.options.preview_1_1,
+        };
+        stream::response(feed, frames, &self.options)
     }
 }
 
@@ -203,15 +208,19 @@ fn media_type(request: &HeaderMap) -> &'static str {
 }
 
 /// Frames whose data is the event itself.
-struct RestFrames(ErrorMap);
+struct RestFrames {
+    map: ErrorMap,
+    generations: bool,
+}
 
 impl Render for RestFrames {
     fn event(&mut self, event: &LoggedEvent, frames: &mut Frames) -> Result<(), A2aError> {
-        frames.push_json(event.seq, &[&event.json]);
+        let told = Told::new(&event.json, event.seq, self.generations);
+        frames.push_json(event.seq, &told.pieces());
         Ok(())
     }
 
     fn error(&mut self, error: &A2aError, frames: &mut Frames) {
-        frames.push(None, Some("error"), &[&error.to_http_body(self.0)]);
+        frames.push(None, Some("error"), &[&error.to_http_body(self.map)]);
     }
 }

@@ -8,6 +8,7 @@ mod cancel;
 mod cards;
 mod conversation;
 mod garbage;
+mod generation;
 #[cfg(feature = "grpc")]
 mod grpc;
 mod http;

@@ -223,6 +223,7 @@ impl Updates {
                 timestamp: Some(self.clock.now()),
             },
             metadata: update.metadata,
+            ..TaskStatusUpdateEvent::default()
         }))
     }
 

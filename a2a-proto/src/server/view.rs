@@ -14,6 +14,8 @@ pub(super) struct TaskView {
     /// How many of the newest messages; `None` shows all.
     pub(super) history: Option<i32>,
     pub(super) artifacts: bool,
+    /// How often the task has changed, if the client is told.
+    pub(super) generation: Option<u64>,
 }
 
 impl TaskView {
@@ -43,6 +45,7 @@ impl TaskView {
             artifacts: self.shown_artifacts().to_vec(),
             history: self.shown_history().to_vec(),
             metadata: self.task.metadata.clone(),
+            ..Task::default()
         }
     }
 }
@@ -63,6 +66,10 @@ impl Serialize for TaskView {
         }
         if let Some(metadata) = &self.task.metadata {
             map.serialize_entry("metadata", metadata)?;
+        }
+        if let Some(generation) = self.generation {
+            // ProtoJSON writes an int64 as a string.
+            map.serialize_entry("generation", &generation.to_string())?;
         }
         map.end()
     }

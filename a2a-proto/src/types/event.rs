@@ -15,6 +15,8 @@ message! {
         pub status: TaskStatus = "status" [required],
         /// Free-form data; extensions put theirs under their URI.
         pub metadata: Option<Metadata> = "metadata",
+        /// How often the task has changed, counted from 1 (1.1 preview); 0 where the server does not say.
+        pub generation: i64 = "generation",
     }
 }
 
@@ -33,6 +35,8 @@ message! {
         pub last_chunk: bool = "lastChunk",
         /// Free-form data; extensions put theirs under their URI.
         pub metadata: Option<Metadata> = "metadata",
+        /// How often the task has changed, counted from 1 (1.1 preview); 0 where the server does not say.
+        pub generation: i64 = "generation",
     }
 }
 no_rules!(TaskStatusUpdateEvent, TaskArtifactUpdateEvent);
@@ -78,6 +82,16 @@ impl StreamResponse {
             Self::Task(task) => Some(task.status.state),
             Self::StatusUpdate(update) => Some(update.status.state),
             Self::Message(_) | Self::ArtifactUpdate(_) => None,
+        }
+    }
+
+    /// Tells how often the task has changed (1.1 preview); a direct answer has no task.
+    pub fn set_generation(&mut self, generation: i64) {
+        match self {
+            Self::Task(task) => task.generation = generation,
+            Self::Message(_) => {}
+            Self::StatusUpdate(update) => update.generation = generation,
+            Self::ArtifactUpdate(update) => update.generation = generation,
         }
     }
 

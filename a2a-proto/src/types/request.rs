@@ -21,6 +21,8 @@ message! {
         pub history_length: Option<i32> = "historyLength",
         /// Answer at once instead of when the task ends or waits.
         pub return_immediately: bool = "returnImmediately",
+        /// Take the message only if the task has changed so often (1.1 preview).
+        pub if_generation_match: Option<i64> = "ifGenerationMatch",
     }
 }
 
@@ -47,6 +49,8 @@ message! {
         pub id: String = "id" [required],
         /// How many of the newest messages to return; unset is the server's choice, 0 is none.
         pub history_length: Option<i32> = "historyLength",
+        /// Answer only when the task has changed more often than this (1.1 preview).
+        pub current_generation: Option<i64> = "currentGeneration",
     }
 }
 

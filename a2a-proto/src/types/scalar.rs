@@ -1,4 +1,4 @@
-//! How the scalar types of A2A look in JSON: strings, booleans, 32-bit integers, bytes, timestamps, free-form objects,
+//! How the scalar types of A2A look in JSON: strings, booleans, integers, bytes, timestamps, free-form objects,
 //! enums. Each refuses every JSON type that ProtoJSON does not allow for it. Nothing here knows an A2A object.
 
 use std::fmt;
@@ -86,6 +86,52 @@ impl Visitor<'_> for Int32 {
     fn visit_str<E: de::Error>(self, text: &str) -> Result<i32, E> {
         match text.parse::<f64>() {
             Ok(number) if number.is_finite() && !text.starts_with('+') => self.visit_f64(number),
+            _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
+        }
+    }
+}
+
+impl Value for i64 {
+    fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Int64)
+    }
+    fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl Plain for i64 {
+    fn is_default(&self) -> bool {
+        *self == 0
+    }
+}
+
+/// ProtoJSON writes an int64 as a string, because numbers of JSON are doubles to many, and takes a number too.
+struct Int64;
+
+impl Visitor<'_> for Int64 {
+    type Value = i64;
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a 64-bit integer")
+    }
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<i64, E> {
+        Ok(number)
+    }
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<i64, E> {
+        i64::try_from(number).map_err(|_| E::invalid_value(de::Unexpected::Unsigned(number), &self))
+    }
+    fn visit_f64<E: de::Error>(self, number: f64) -> Result<i64, E> {
+        // Beyond 2^53 a double does not say which integer is meant.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        if number.fract() == 0.0 && number.abs() <= EXACT {
+            Ok(number as i64)
+        } else {
+            Err(E::invalid_value(de::Unexpected::Float(number), &self))
+        }
+    }
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<i64, E> {
+        match text.parse() {
+            Ok(number) if !text.starts_with('+') => Ok(number),
             _ => Err(E::invalid_value(de::Unexpected::Str(text), &self)),
         }
     }

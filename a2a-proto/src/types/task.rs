@@ -37,6 +37,8 @@ message! {
         pub history: Vec<Message> = "history",
         /// Free-form data; extensions put theirs under their URI.
         pub metadata: Option<Metadata> = "metadata",
+        /// How often the task has changed, counted from 1 (1.1 preview); 0 where the server does not say.
+        pub generation: i64 = "generation",
     }
 }
 no_rules!(TaskStatus, Task);
@@ -73,6 +75,7 @@ impl Task {
     }
 
     fn apply_status(&mut self, update: TaskStatusUpdateEvent) {
+        self.generation = self.generation.max(update.generation);
         if activity::is_activity(&update) {
             self.status.state = update.status.state;
             self.status.timestamp = update.status.timestamp;
@@ -84,6 +87,7 @@ impl Task {
     }
 
     fn apply_artifact(&mut self, update: TaskArtifactUpdateEvent) {
+        self.generation = self.generation.max(update.generation);
         let new = update.artifact;
         match self.artifact(&new.artifact_id) {
             Some(artifact) if update.append => {

@@ -57,6 +57,7 @@ fn judge_agent(error: &A2aError, text: String) -> Verdict {
         | A2aError::ExtendedAgentCardNotConfigured
         | A2aError::ExtensionSupportRequired { .. }
         | A2aError::VersionNotSupported { .. }
+        | A2aError::TaskGenerationMismatch { .. }
         | A2aError::InvalidParams { .. }
         | A2aError::InvalidRequest { .. }
         | A2aError::ParseError { .. }

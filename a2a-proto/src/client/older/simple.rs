@@ -82,6 +82,7 @@ pub(super) fn event(frame: &Event, so_far: SoFar<'_>) -> Result<StreamResponse, 
                     timestamp: None,
                 },
                 metadata: said.metadata,
+                ..TaskStatusUpdateEvent::default()
             }
             .into())
         }

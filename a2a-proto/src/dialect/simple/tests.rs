@@ -331,6 +331,7 @@ fn a_stored_task_has_the_shape_of_v0_1() {
         ],
         history: vec![Message::user("m", vec![Part::text("go")])],
         metadata: None,
+        ..Task::default()
     };
     let json = serde_json::to_value(crate::dialect::v01::task(&canonical, "task-123")).unwrap();
     assert_eq!(

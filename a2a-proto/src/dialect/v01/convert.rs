@@ -214,6 +214,7 @@ impl Task {
                 .map(|(index, it)| message_in(it, &history.index(index), &mut found))
                 .collect(),
             metadata: self.metadata,
+            ..types::Task::default()
         };
         if found.is_empty() {
             Ok(task)

@@ -25,9 +25,12 @@ pub fn error(error: &A2aError, refused: Refused) -> JsonRpcError {
         // Errors that came later, under codes that mean something else here.
         (A2aError::InvalidAgentResponse { .. }, _) => -32603,
         (A2aError::ExtendedAgentCardNotConfigured, _) => -32004,
-        (A2aError::ExtensionSupportRequired { .. } | A2aError::VersionNotSupported { .. }, _) => {
-            -32600
-        }
+        (
+            A2aError::ExtensionSupportRequired { .. }
+            | A2aError::VersionNotSupported { .. }
+            | A2aError::TaskGenerationMismatch { .. },
+            _,
+        ) => -32600,
         (other, _) => other.code(),
     };
     JsonRpcError {

@@ -59,6 +59,7 @@ impl Event {
                     .status
                     .into_status(&Path::ROOT.field("status"), &mut found),
                 metadata: update.metadata,
+                ..types::TaskStatusUpdateEvent::default()
             }
             .into(),
             Self::Artifact(update) => {
@@ -71,6 +72,7 @@ impl Event {
                     append,
                     last_chunk,
                     metadata: update.metadata,
+                    ..types::TaskArtifactUpdateEvent::default()
                 }
                 .into()
             }

@@ -35,6 +35,7 @@ proptest! {
     #[test]
     fn every_task_comes_back(seed in any::<u64>()) {
         let mut core = types::Task::sample(&mut Random::new(seed));
+        core.generation = 0;
         core.status.message.iter_mut().for_each(message);
         core.history.iter_mut().for_each(message);
         core.artifacts.iter_mut().enumerate().for_each(|(index, it)| artifact(index, it));
@@ -57,6 +58,7 @@ proptest! {
         configuration.return_immediately = false;
         configuration.history_length = configuration.history_length.map(|length| length & 0xff);
         configuration.task_push_notification_config = None;
+        configuration.if_generation_match = None;
         request.configuration = Some(configuration).filter(|it| *it != Default::default());
         let there = SendParams::from_request(request.clone(), "t".to_owned());
         let text = serde_json::to_string(&there).unwrap();
@@ -72,6 +74,7 @@ proptest! {
         let mut made = types::TaskArtifactUpdateEvent::sample(&mut random);
         artifact(0, &mut made.artifact);
         for mut event in [StreamResponse::from(status), StreamResponse::from(made)] {
+            event.set_generation(0);
             match &mut event {
                 StreamResponse::StatusUpdate(it) => it.task_id = "t".to_owned(),
                 StreamResponse::ArtifactUpdate(it) => it.task_id = "t".to_owned(),

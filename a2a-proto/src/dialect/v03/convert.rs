@@ -195,6 +195,7 @@ pub(super) fn task_in(task: Task, path: &Path<'_>, found: &mut Found) -> types::
         artifacts: each(task.artifacts, &path.field("artifacts"), found, artifact_in),
         history: each(task.history, &path.field("history"), found, message_in),
         metadata: task.metadata,
+        ..types::Task::default()
     }
 }
 
@@ -226,6 +227,7 @@ pub(super) fn status_update_in(
         context_id: update.context_id,
         status: status_in(update.status, &Path::ROOT.field("status"), found),
         metadata: update.metadata,
+        ..types::TaskStatusUpdateEvent::default()
     }
 }
 
@@ -255,5 +257,6 @@ pub(super) fn artifact_update_in(
         append: update.append,
         last_chunk: update.last_chunk,
         metadata: update.metadata,
+        ..types::TaskArtifactUpdateEvent::default()
     }
 }

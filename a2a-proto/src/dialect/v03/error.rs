@@ -26,6 +26,7 @@ pub fn name(error: &A2aError) -> &'static str {
         A2aError::ExtendedAgentCardNotConfigured => "AuthenticatedExtendedCardNotConfiguredError",
         A2aError::ExtensionSupportRequired { .. } => "ExtensionSupportRequiredError",
         A2aError::VersionNotSupported { .. } => "VersionNotSupportedError",
+        A2aError::TaskGenerationMismatch { .. } => "TaskGenerationMismatchError",
         A2aError::InvalidParams { .. } => "InvalidParamsError",
         A2aError::ParseError { .. } => "JSONParseError",
         A2aError::MethodNotFound { .. } => "MethodNotFoundError",

@@ -88,6 +88,7 @@ impl MessageSendConfiguration {
             task_push_notification_config: push.map(|config| config.for_task(String::new())),
             history_length: self.history_length,
             return_immediately: self.blocking == Some(false),
+            ..types::SendMessageConfiguration::default()
         }
     }
 }

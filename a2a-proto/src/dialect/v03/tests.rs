@@ -30,6 +30,7 @@ fn message(message: &mut types::Message) {
 }
 
 fn task(task: &mut types::Task) {
+    task.generation = 0;
     task.status.message.iter_mut().for_each(message);
     task.history.iter_mut().for_each(message);
     for artifact in &mut task.artifacts {
@@ -38,6 +39,7 @@ fn task(task: &mut types::Task) {
 }
 
 fn event(event: &mut types::StreamResponse) {
+    event.set_generation(0);
     match event {
         types::StreamResponse::Task(it) => task(it),
         types::StreamResponse::Message(it) => message(it),
@@ -71,6 +73,7 @@ fn send(seed: u64) -> types::SendMessageRequest {
     message(&mut request.message);
     let configuration = request.configuration.get_or_insert_default();
     configuration.history_length = configuration.history_length.map(|length| length & 0xff);
+    configuration.if_generation_match = None;
     if let Some(push) = &mut configuration.task_push_notification_config {
         push.tenant.clear();
         push.task_id.clear();

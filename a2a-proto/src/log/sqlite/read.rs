@@ -10,7 +10,7 @@ use super::payload;
 use super::write::code;
 use crate::log::list::{ListFilter, Position};
 use crate::log::storage::{StoredLine, StoredTask, TaskKey, TaskMeta};
-use crate::log::{Alias, LoggedEvent};
+use crate::log::{Alias, LoggedEvent, Snapshot};
 use crate::types::{Task, TaskState};
 
 const TERMINAL: [TaskState; 4] = [
@@ -163,7 +163,7 @@ pub(super) fn list(
         ]);
     }
     let page = format!(
-        "SELECT id, status_seq, status_millis, ended_task, {} FROM tasks WHERE {conditions}
+        "SELECT id, status_seq, status_millis, ended_seq, ended_task, {} FROM tasks WHERE {conditions}
          ORDER BY status_millis DESC, id DESC LIMIT ?",
         if filter.artifacts {
             "ended_artifacts"
@@ -193,8 +193,11 @@ pub(super) fn alias(
 
 fn line(row: &Row<'_>, artifacts: bool) -> rusqlite::Result<StoredLine> {
     let id: Arc<str> = row.get(0)?;
-    let task = match row.get_ref(3)?.as_blob_or_null()? {
-        Some(_) => Some(ended(row, 3, artifacts.then_some(4))?.0),
+    let task = match row.get::<_, Option<i64>>(3)? {
+        Some(seq) => Some(Snapshot {
+            task: Arc::new(ended(row, 4, artifacts.then_some(5))?.0),
+            seq: seq.cast_unsigned(),
+        }),
         None => None,
     };
     let position = Position {

@@ -170,6 +170,7 @@ fn finish(connection: &Connection, key: TaskKey, ended: &Snapshot) -> rusqlite::
         artifacts: Vec::new(),
         history: task.history.clone(),
         metadata: task.metadata.clone(),
+        ..Task::default()
     };
     let json = |value: serde_json::Result<Vec<u8>>| {
         value.map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))

@@ -150,6 +150,20 @@ async fn expectation_of_a_state_is_checked<L: TaskLog>(
         .await
         .unwrap();
     assert_eq!(task.snapshot().seq, 3);
+    let passed = task.append_one(Expect::After(2), chunk(&task, "x")).await;
+    assert!(matches!(passed, Err(LogError::Passed { last: 3 })));
+    // Of two at once that both expect the same, one is first.
+    let (one, other) = tokio::join!(
+        task.append_one(Expect::After(3), chunk(&task, "x")),
+        task.append_one(Expect::After(3), chunk(&task, "y")),
+    );
+    assert!(one.is_ok() != other.is_ok(), "{one:?} {other:?}");
+    assert_eq!(task.snapshot().seq, 4);
+    task.append_one(Expect::After(4), status(&task, TaskState::Completed, 2))
+        .await
+        .unwrap();
+    let ended = task.append_one(Expect::After(5), chunk(&task, "x")).await;
+    assert!(matches!(ended, Err(LogError::Conflict { .. })));
 }
 
 async fn events_after_a_terminal_one_are_refused_whole<L: TaskLog>(
@@ -493,6 +507,10 @@ async fn long_ended_task_comes_back_with_everything<L: TaskLog>(
             })
             .await
             .unwrap();
-        assert!(page.tasks.contains(&snapshot.task));
+        assert!(
+            page.tasks
+                .iter()
+                .any(|listed| { listed.task == snapshot.task && listed.seq == snapshot.seq })
+        );
     }
 }

@@ -55,9 +55,9 @@ async fn restart_keeps_everything() {
         103
     );
     let page = log.list(&ListFilter::of(Some("ann".into()))).await.unwrap();
-    assert_eq!(page.tasks[0].id, "ended");
+    assert_eq!(page.tasks[0].task.id, "ended");
     assert_eq!(
-        page.tasks[0].artifacts,
+        page.tasks[0].task.artifacts,
         [],
         "a list without artifacts does not read them"
     );
@@ -68,7 +68,8 @@ async fn restart_keeps_everything() {
         })
         .await
         .unwrap();
-    assert_eq!(page.tasks[0], ended.task);
+    assert_eq!(page.tasks[0].task, ended.task);
+    assert_eq!(page.tasks[0].seq, ended.seq);
     assert!(matches!(
         log.create(new_task("ann", "t", "ctx", 0)).await,
         Err(LogError::Duplicate)

@@ -21,10 +21,10 @@ use crate::types::{
 };
 
 same_fields! {
-    Task = pb::Task { id, context_id, status, artifacts, history, metadata }
+    Task = pb::Task { id, context_id, status, artifacts, history, metadata; without generation }
     Artifact = pb::Artifact { artifact_id, name, description, parts, metadata, extensions }
     TaskArtifactUpdateEvent = pb::TaskArtifactUpdateEvent {
-        task_id, context_id, artifact, append, last_chunk, metadata,
+        task_id, context_id, artifact, append, last_chunk, metadata; without generation
     }
 }
 always_there!(TaskStatus = pb::TaskStatus, Message = pb::Message);
@@ -155,6 +155,7 @@ impl Proto<pb::TaskStatusUpdateEvent> for TaskStatusUpdateEvent {
             context_id: pb.context_id,
             status: Proto::from_pb(pb.status, &path.field("status"), found),
             metadata: Proto::from_pb(pb.metadata, &path.field("metadata"), found),
+            ..Self::default()
         }
     }
 }
@@ -195,6 +196,7 @@ impl Proto<pb::SendMessageConfiguration> for SendMessageConfiguration {
             task_push_notification_config: Proto::from_pb(pb.push_notification, push, found),
             history_length: set(pb.history_length),
             return_immediately: !pb.blocking,
+            ..Self::default()
         }
     }
 }
@@ -216,6 +218,7 @@ impl Proto<pb::GetTaskRequest> for GetTaskRequest {
             tenant: String::new(),
             id: resource::task_id(&pb.name, &path.field("name"), found),
             history_length: set(pb.history_length),
+            ..Self::default()
         }
     }
 }

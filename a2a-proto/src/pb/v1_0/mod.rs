@@ -16,23 +16,26 @@ use crate::types::{
 };
 
 same_fields! {
-    Task = pb::Task { id, context_id, status, artifacts, history, metadata }
+    Task = pb::Task { id, context_id, status, artifacts, history, metadata, generation }
     TaskStatus = pb::TaskStatus { state, message, timestamp }
     Message = pb::Message {
         message_id, context_id, task_id, role, parts, metadata, extensions, reference_task_ids,
     }
     Artifact = pb::Artifact { artifact_id, name, description, parts, metadata, extensions }
 
-    TaskStatusUpdateEvent = pb::TaskStatusUpdateEvent { task_id, context_id, status, metadata }
+    TaskStatusUpdateEvent = pb::TaskStatusUpdateEvent {
+        task_id, context_id, status, metadata, generation,
+    }
     TaskArtifactUpdateEvent = pb::TaskArtifactUpdateEvent {
-        task_id, context_id, artifact, append, last_chunk, metadata,
+        task_id, context_id, artifact, append, last_chunk, metadata, generation,
     }
 
     SendMessageConfiguration = pb::SendMessageConfiguration {
         accepted_output_modes, task_push_notification_config, history_length, return_immediately,
+        if_generation_match,
     }
     SendMessageRequest = pb::SendMessageRequest { tenant, message, configuration, metadata }
-    GetTaskRequest = pb::GetTaskRequest { tenant, id, history_length }
+    GetTaskRequest = pb::GetTaskRequest { tenant, id, history_length, current_generation }
     ListTasksRequest = pb::ListTasksRequest {
         tenant, context_id, status, page_size, page_token, history_length, status_timestamp_after,
         include_artifacts,

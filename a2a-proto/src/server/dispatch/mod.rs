@@ -1,6 +1,7 @@
 //! The operations of A2A §3.1, without any binding: typed request and caller in, answer or [`A2aError`] out. Sending is
 //! in `send`, what concerns an existing task in `task`. Nothing here knows HTTP.
 
+mod generation;
 mod push;
 mod repeat;
 mod send;

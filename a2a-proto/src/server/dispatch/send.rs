@@ -7,10 +7,10 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::push::Inline;
-use super::{Feed, First, log_error};
+use super::{Feed, First, generation, log_error};
 use crate::error::A2aError;
 use crate::log::{Alias, Expect, LogError, LogTask, NewTask, PushRow, Snapshot, TaskLog};
-use crate::server::view::{SentView, TaskView};
+use crate::server::view::SentView;
 use crate::server::{Acceptance, Agent, Caller, Incoming, Inner, Turn};
 use crate::types::{
     AgentCard, Message, PartContent, Role, SendMessageRequest, StreamResponse, Task, TaskState,
@@ -64,12 +64,8 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 if !configuration.return_immediately {
                     self.wait(&task, seq).await;
                 }
-                let task = task.snapshot().task;
-                Ok(SentView::Task(TaskView {
-                    task,
-                    history: configuration.history_length,
-                    artifacts: true,
-                }))
+                let view = self.view(task.snapshot(), configuration.history_length);
+                Ok(SentView::Task(view))
             }
         }
     }
@@ -102,12 +98,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             } => {
                 let rest = Some(task.subscribe(snapshot.seq).map_err(log_error)?);
                 if history.is_some() {
-                    let view = TaskView {
-                        task: snapshot.task,
-                        history,
-                        artifacts: true,
-                    };
-                    snapshot.task = Arc::new(view.to_task());
+                    snapshot.task = Arc::new(self.view(snapshot.clone(), history).to_task());
                 }
                 Ok(Feed {
                     first: First::Snapshot(snapshot),
@@ -142,6 +133,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let caller = caller.within(&request.tenant)?;
         self.check_request(&request)?;
         let push = self.take_inline_push(request.configuration.as_mut(), protocol)?;
+        let wanted = self.wanted_generation(&request)?;
         let known = match request.message.task_id.as_str() {
             "" => None,
             id => Some(self.open(&caller, id).await?),
@@ -152,6 +144,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             if let Some(sent) = self.said_before(&caller, task, &request.message) {
                 return Ok(sent);
             }
+            generation::check(task, wanted)?;
             go_on_with(task, &mut request.message)?;
         } else if alias.is_none() {
             key = self.key_of(&caller, &request)?;
@@ -177,6 +170,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 if self.options.shutdown.is_cancelled() {
                     return Err(super::overloaded());
                 }
+                let known = known.map(|task| (task, wanted));
                 let started = self.start(known, incoming, alias, push).await;
                 match (started, again) {
                     // The same message came twice at once, and the other one was faster.
@@ -201,7 +195,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     /// Stores the message and starts its turn.
     async fn start(
         self: &Arc<Self>,
-        known: Option<LogTask>,
+        known: Option<(LogTask, Option<u64>)>,
         incoming: Incoming,
         alias: Option<Alias>,
         push: Option<Inline>,
@@ -211,7 +205,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         // Boxed, because it holds a whole turn and is moved once.
         self.options.tracker.spawn(Box::pin(async move {
             match known {
-                Some(task) => inner.follow_up(task, incoming, push, reply).await,
+                Some((task, wanted)) => inner.follow_up(task, wanted, incoming, push, reply).await,
                 None => inner.new_task(incoming, alias, push, reply).await,
             }
         }));
@@ -287,16 +281,20 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     async fn follow_up(
         &self,
         task: LogTask,
+        wanted: Option<u64>,
         incoming: Incoming,
         push: Option<Inline>,
         reply: Reply,
     ) {
         let guard = self.turns.begin(task.id(), &self.options.shutdown);
         let stored = match &push {
-            None => self.store_follow_up(&task, &incoming.message, None).await,
+            None => {
+                self.store_follow_up(&task, wanted, &incoming.message, None)
+                    .await
+            }
             Some(push) => {
                 let store = |row| async {
-                    self.store_follow_up(&task, &incoming.message, Some(row))
+                    self.store_follow_up(&task, wanted, &incoming.message, Some(row))
                         .await
                 };
                 push.store_with(&task, store).await
@@ -319,10 +317,11 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     }
 
     /// A follow-up is a status event with the client's message: so it has a number, every subscriber sees it, and the
-    /// next status moves it into the history.
+    /// next status moves it into the history. With `wanted` it is stored only right after that event.
     async fn store_follow_up(
         &self,
         task: &LogTask,
+        wanted: Option<u64>,
         message: &Message,
         push: Option<PushRow>,
     ) -> Result<u64, A2aError> {
@@ -343,8 +342,9 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 context_id: task.context_id().to_owned(),
                 status,
                 metadata: None,
+                ..TaskStatusUpdateEvent::default()
             });
-            let expect = Expect::State(now);
+            let expect = wanted.map_or(Expect::State(now), Expect::After);
             let stored = match &push {
                 None => task.append_one(expect, event).await,
                 Some(row) => task.append_with_push(expect, event, row.clone()).await,
@@ -353,6 +353,10 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 Ok(seq) => return Ok(seq),
                 Err(LogError::Conflict { actual }) if actual.is_terminal() => {
                     return Err(ended(actual));
+                }
+                Err(LogError::Passed { last }) => {
+                    let wanted = wanted.unwrap_or_default();
+                    return Err(generation::mismatch(task.id(), wanted, last));
                 }
                 // The task moved on meanwhile; look again.
                 Err(LogError::Conflict { .. }) => {}

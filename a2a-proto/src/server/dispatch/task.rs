@@ -33,12 +33,9 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     ) -> Result<TaskView, A2aError> {
         request.validate()?;
         let caller = caller.within(&request.tenant)?;
-        let task = self.open(&caller, &request.id).await?.snapshot().task;
-        Ok(TaskView {
-            task,
-            history: request.history_length,
-            artifacts: true,
-        })
+        let task = self.open(&caller, &request.id).await?;
+        self.await_change(&task, request.current_generation).await?;
+        Ok(self.view(task.snapshot(), request.history_length))
     }
 
     pub(in crate::server) async fn list(
@@ -69,10 +66,9 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             artifacts,
         };
         let page = self.log.list(&filter).await.map_err(log_error)?;
-        let view = |task| TaskView {
-            task,
-            history: request.history_length,
+        let view = |snapshot| TaskView {
             artifacts,
+            ..self.view(snapshot, request.history_length)
         };
         Ok(ListView {
             tasks: page.tasks.into_iter().map(view).collect(),
@@ -148,17 +144,14 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             context_id: task.context_id().to_owned(),
             status: TaskStatus::new(TaskState::Canceled, self.options.clock.now()),
             metadata: None,
+            ..TaskStatusUpdateEvent::default()
         });
         match task.append_one(Expect::Open, event).await {
             // Another cancellation, or the agent itself, may have written the same.
             Ok(_)
             | Err(LogError::Conflict {
                 actual: TaskState::Canceled,
-            }) => Ok(TaskView {
-                task: task.snapshot().task,
-                history: None,
-                artifacts: true,
-            }),
+            }) => Ok(self.view(task.snapshot(), None)),
             // Something else came first, and the first end wins.
             Err(LogError::Conflict { actual }) => Err(not_cancelable(&task, actual)),
             Err(error) => Err(log_error(error)),

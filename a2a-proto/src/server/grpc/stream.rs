@@ -21,6 +21,8 @@ use crate::types::StreamResponse;
 pub(super) struct Manner {
     /// Tell the number of each event.
     pub(super) numbered: bool,
+    /// Tell the generation of the task.
+    pub(super) generations: bool,
     /// When the client stops waiting.
     pub(super) deadline: Option<Instant>,
     /// Whether an event is the last one.
@@ -121,6 +123,9 @@ impl Events {
         }
         if self.manner.numbered {
             sequence::mark(&mut event, seq);
+        }
+        if self.manner.generations {
+            event.set_generation(i64::try_from(seq).unwrap_or(i64::MAX));
         }
         event
     }

@@ -120,6 +120,7 @@ fn message(caller: Caller, request: SendMessageRequest) -> Send {
 fn manner(call: &Call<'_>) -> Manner {
     Manner {
         numbered: wants_numbers(call),
+        generations: false,
         deadline: call.deadline,
         ends: v03::ends_stream,
     }

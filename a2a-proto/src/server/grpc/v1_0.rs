@@ -40,7 +40,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             }
             "SendStreamingMessage" => {
                 refuse_resume(parts)?;
-                let (manner, request) = (manner(&call), request!(SendMessageRequest));
+                let (manner, request) = (self.manner(&call), request!(SendMessageRequest));
                 let feed = self.send_streaming(Send::current(call.caller, request));
                 Ok(self.grpc_stream(feed.await?, manner))
             }
@@ -60,7 +60,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             }
             "SubscribeToTask" => {
                 let after = last_event_id(&parts.headers)?;
-                let (manner, request) = (manner(&call), request!(SubscribeToTaskRequest));
+                let (manner, request) = (self.manner(&call), request!(SubscribeToTaskRequest));
                 let feed = self.subscribe(&call.caller, request, after);
                 Ok(self.grpc_stream(feed.await?, manner))
             }
@@ -97,17 +97,18 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         }
     }
 
+    /// A stream stays open while the task waits.
+    fn manner(&self, call: &Call<'_>) -> Manner {
+        Manner {
+            numbered: wants_numbers(call),
+            generations: self.options.preview_1_1,
+            deadline: call.deadline,
+            ends: StreamResponse::ends_stream,
+        }
+    }
+
     fn grpc_stream(&self, feed: Feed, manner: Manner) -> Response {
         stream::response::<pb::StreamResponse>(feed, manner, self.answer_limit(), &self.options)
-    }
-}
-
-/// A stream stays open while the task waits.
-fn manner(call: &Call<'_>) -> Manner {
-    Manner {
-        numbered: wants_numbers(call),
-        deadline: call.deadline,
-        ends: StreamResponse::ends_stream,
     }
 }
 
@@ -126,7 +127,14 @@ fn task(view: &TaskView) -> pb::Task {
         artifacts: list(view.shown_artifacts()),
         history: list(view.shown_history()),
         metadata: view.task.metadata.to_pb(),
+        generation: generation(view),
     }
+}
+
+/// Zero where the client is not told.
+fn generation(view: &TaskView) -> i64 {
+    let told = view.generation.map(i64::try_from);
+    told.map_or(0, |told| told.unwrap_or(i64::MAX))
 }
 
 fn tasks(page: &ListView) -> pb::ListTasksResponse {

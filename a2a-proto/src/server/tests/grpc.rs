@@ -1,6 +1,7 @@
 //! The gRPC binding as a client sees it that trusts nobody: frames and headers are written and read by hand, over HTTP/2
 //! with prior knowledge.
 
+mod generation;
 mod raw;
 mod streams;
 

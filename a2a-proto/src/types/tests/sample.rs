@@ -77,6 +77,12 @@ impl Sample for bool {
     }
 }
 
+impl Sample for i64 {
+    fn sample(random: &mut Random) -> Self {
+        [0, 1, -1, 50, Self::MIN, Self::MAX][random.below(6)]
+    }
+}
+
 impl Sample for i32 {
     fn sample(random: &mut Random) -> Self {
         [0, 1, -1, 50, i32::MIN, i32::MAX][random.below(6)]

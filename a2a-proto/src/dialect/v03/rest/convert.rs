@@ -188,6 +188,7 @@ fn task_in(task: Task, path: &Path<'_>, found: &mut Found) -> types::Task {
         artifacts: each(task.artifacts, &path.field("artifacts"), found, artifact_in),
         history: each(task.history, &path.field("history"), found, message_in),
         metadata: task.metadata,
+        ..types::Task::default()
     }
 }
 
@@ -250,6 +251,7 @@ impl StreamResponse {
                     context_id: update.context_id,
                     status: status_in(update.status, &path.field("status"), &mut found),
                     metadata: update.metadata,
+                    ..types::TaskStatusUpdateEvent::default()
                 }
                 .into()
             }
@@ -262,6 +264,7 @@ impl StreamResponse {
                     append: update.append,
                     last_chunk: update.last_chunk,
                     metadata: update.metadata,
+                    ..types::TaskArtifactUpdateEvent::default()
                 }
                 .into()
             }

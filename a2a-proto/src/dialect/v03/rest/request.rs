@@ -30,6 +30,7 @@ impl SendMessageRequest {
                         .map(|config| config.for_task(String::new())),
                     history_length: it.history_length,
                     return_immediately: !it.blocking,
+                    ..types::SendMessageConfiguration::default()
                 }),
             metadata: self.metadata,
             ..types::SendMessageRequest::default()

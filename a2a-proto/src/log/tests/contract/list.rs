@@ -30,7 +30,7 @@ pub(super) async fn list_is_newest_first_and_paged_without_repeats<L: TaskLog>(
     loop {
         let page = log.list(&filter).await.unwrap();
         assert_eq!(page.total, 10);
-        seen.extend(page.tasks.iter().map(|task| task.id.clone()));
+        seen.extend(page.tasks.iter().map(|listed| listed.task.id.clone()));
         let Some(next) = page.next else { break };
         filter.after = Some(next.to_string().parse().unwrap());
     }
@@ -72,7 +72,7 @@ pub(super) async fn list_filters<L: TaskLog>(
         assert_eq!(
             page.tasks
                 .iter()
-                .map(|task| task.id.as_str())
+                .map(|listed| listed.task.id.as_str())
                 .collect::<Vec<_>>(),
             expect,
             "{filter:?}"
