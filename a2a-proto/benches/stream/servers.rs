@@ -269,7 +269,6 @@ fn texts() -> [Arc<str>; 4] {
                 task_id: task_id.clone(),
                 context_id: context_id.clone(),
                 status: status(state),
-                metadata: None,
                 ..TaskStatusUpdateEvent::default()
             })
         };

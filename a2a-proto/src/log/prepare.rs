@@ -181,7 +181,6 @@ mod tests {
                     artifact: made.clone(),
                     append,
                     last_chunk,
-                    metadata: None,
                     ..TaskArtifactUpdateEvent::default()
                 };
                 let slow = event(StreamResponse::ArtifactUpdate(update)).unwrap();

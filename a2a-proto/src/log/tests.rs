@@ -58,7 +58,6 @@ fn status(task: &LogTask, state: TaskState, second: i64) -> StreamResponse {
         task_id: task.id().to_owned(),
         context_id: task.context_id().to_owned(),
         status: TaskStatus::new(state, at(second)),
-        metadata: None,
         ..TaskStatusUpdateEvent::default()
     })
 }

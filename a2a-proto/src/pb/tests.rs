@@ -250,7 +250,6 @@ fn the_wire_of_a_message_is_what_the_field_tables_say() {
         artifact: Artifact::new("a", vec![Part::raw(vec![0xff])]),
         append: true,
         last_chunk: true,
-        metadata: None,
         ..TaskArtifactUpdateEvent::default()
     };
     let pb: v1_0::StreamResponse = StreamResponse::from(update.clone()).to_pb();

@@ -119,7 +119,6 @@ async fn set(task: &LogTask, state: TaskState) {
         task_id: task.id().to_owned(),
         context_id: task.context_id().to_owned(),
         status: status(state),
-        metadata: None,
         ..TaskStatusUpdateEvent::default()
     });
     task.append_one(Expect::Open, event).await.unwrap();

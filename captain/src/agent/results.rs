@@ -56,7 +56,7 @@ impl Piece {
             artifact: self.artifact,
             append: self.append,
             last_chunk: self.last,
-            metadata: None,
+            ..TaskArtifactUpdateEvent::default()
         }
     }
 }

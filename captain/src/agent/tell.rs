@@ -149,6 +149,7 @@ impl Teller {
                     timestamp: Some(envelope.at),
                 },
                 metadata,
+                ..TaskStatusUpdateEvent::default()
             }),
         })
     }

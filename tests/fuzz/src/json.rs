@@ -50,7 +50,9 @@ fn there_and_back<T: Serialize + DeserializeOwned + Validate + PartialEq + Debug
     let again = types::from_slice::<T>(&written);
     let lossless = !has_finer_time(data);
     assert!(
-        again.as_ref().is_ok_and(|again| !lossless || *again == object),
+        again
+            .as_ref()
+            .is_ok_and(|again| !lossless || *again == object),
         "{object:?} became {}",
         String::from_utf8_lossy(&written)
     );

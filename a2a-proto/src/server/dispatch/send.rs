@@ -341,7 +341,6 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 task_id: task.id().to_owned(),
                 context_id: task.context_id().to_owned(),
                 status,
-                metadata: None,
                 ..TaskStatusUpdateEvent::default()
             });
             let expect = wanted.map_or(Expect::State(now), Expect::After);

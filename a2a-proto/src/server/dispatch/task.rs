@@ -143,7 +143,6 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             task_id: task.id().to_owned(),
             context_id: task.context_id().to_owned(),
             status: TaskStatus::new(TaskState::Canceled, self.options.clock.now()),
-            metadata: None,
             ..TaskStatusUpdateEvent::default()
         });
         match task.append_one(Expect::Open, event).await {

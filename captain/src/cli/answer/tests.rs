@@ -30,6 +30,7 @@ fn update(state: TaskState, text: &str, activity: Option<Activity>) -> StreamRes
             ..TaskStatus::default()
         },
         metadata: activity.map(|activity| activity.to_metadata()),
+        ..TaskStatusUpdateEvent::default()
     })
 }
 

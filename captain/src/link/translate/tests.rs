@@ -36,7 +36,7 @@ fn update(state: TaskState, text: &str) -> TaskStatusUpdateEvent {
             message,
             timestamp: Some(Timestamp::UNIX_EPOCH),
         },
-        metadata: None,
+        ..TaskStatusUpdateEvent::default()
     }
 }
 
@@ -65,7 +65,7 @@ fn artifact(id: &str, part: Part, append: bool) -> StreamResponse {
         artifact: Artifact::new(id, vec![part]),
         append,
         last_chunk: true,
-        metadata: None,
+        ..TaskArtifactUpdateEvent::default()
     })
 }
 

@@ -14,7 +14,7 @@ fn status(state: TaskState, message: Option<Message>) -> StreamResponse {
             message,
             timestamp: None,
         },
-        metadata: None,
+        ..TaskStatusUpdateEvent::default()
     })
 }
 
@@ -41,7 +41,7 @@ fn chunk(id: &str, part: Part, append: bool, last_chunk: bool) -> StreamResponse
         artifact: Artifact::new(id, vec![part]),
         append,
         last_chunk,
-        metadata: None,
+        ..TaskArtifactUpdateEvent::default()
     })
 }
 
