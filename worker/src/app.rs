@@ -32,6 +32,7 @@ use worker_sandbox::Sandbox;
 use crate::agent::{Identity, Worker};
 use crate::card::AgentIdCard;
 use crate::cli::DriverName;
+use crate::driver::probe::Probe;
 use crate::driver::process::{GATEWAY_PORT, Launch, Launcher};
 use crate::driver::{Driver, acp, opencode, scripted};
 use crate::gateway::{Gateway, GatewayOptions, HostPattern};
@@ -57,6 +58,7 @@ pub(crate) struct Parts {
     pub(crate) a2a: A2aSettings,
     pub(crate) driver: DriverName,
     pub(crate) sandbox: Sandbox,
+    pub(crate) probe: Probe,
     pub(crate) log: Arc<SqliteLog>,
     pub(crate) url: String,
     pub(crate) tls: Option<Arc<Tls>>,
@@ -132,6 +134,14 @@ pub(crate) async fn serve(
     ));
     let router = downloads.merge(server.router());
 
+    // All that can be prepared is; nobody is answered before it is known that the sandbox works here.
+    if let Err(failure) = parts.probe.finish() {
+        gateway_stop.cancel();
+        lifecycle.soft().cancel();
+        // The failure that began it is what the caller must hear.
+        let _ = lifecycle.run_to_stop(GRACE).await;
+        return Err(failure);
+    }
     let serving = serve_with(
         listener,
         parts.tls.clone(),

@@ -158,7 +158,6 @@ impl Serve {
         let log = app::open_log(&state)?;
         let runtime = runtime()?;
         let exit = runtime.block_on(async {
-            let sandbox = probe.finish()?;
             let listener = listen::bind(address, authentication)
                 .await
                 .map_err(|error| listen_failure(&error))?;
@@ -176,7 +175,8 @@ impl Serve {
                 authentication,
                 a2a,
                 driver: self.driver,
-                sandbox,
+                sandbox: probe.sandbox()?,
+                probe,
                 log,
                 url: url.clone(),
                 tls,

@@ -5,6 +5,7 @@
 //! checked at each start of an agent.
 
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 
 use daemon::cli::Failure;
@@ -13,29 +14,45 @@ use worker_sandbox::{Sandbox, SandboxError};
 
 /// A trial that is under way.
 #[derive(Debug)]
-pub(crate) struct Probe(JoinHandle<Result<Sandbox, SandboxError>>);
+pub(crate) struct Probe {
+    located: Receiver<Result<Sandbox, SandboxError>>,
+    trial: JoinHandle<Result<(), SandboxError>>,
+}
 
 impl Probe {
     /// Starts looking for bubblewrap, and then the trial.
     pub(crate) fn begin() -> Result<Self, Failure> {
-        std::thread::Builder::new()
+        let (sender, located) = mpsc::sync_channel(1);
+        let trial = std::thread::Builder::new()
             .name("probe".to_owned())
-            .spawn(attempt)
-            .map(Self)
-            .map_err(|error| Failure::from_error(Exit::Internal, &error))
+            .spawn(move || {
+                let trial = begin_trial();
+                // Nobody listens any more if something else has stopped the start.
+                let _ = sender.send(Sandbox::locate(None));
+                judge(trial)
+            })
+            .map_err(|error| Failure::from_error(Exit::Internal, &error))?;
+        Ok(Self { located, trial })
+    }
+
+    /// The sandbox that was found, long before the trial ends. Asked once.
+    pub(crate) fn sandbox(&self) -> Result<Sandbox, Failure> {
+        let located = self.located.recv().map_err(|_| panicked())?;
+        located.map_err(|error| sandbox_failure(&error))
     }
 
     /// Waits for the trial's result.
-    pub(crate) fn finish(self) -> Result<Sandbox, Failure> {
-        let result = self
-            .0
-            .join()
-            .map_err(|_| Failure::new(Exit::Internal, "the trial of the sandbox panicked"))?;
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        let result = self.trial.join().map_err(|_| panicked())?;
         result.map_err(|error| sandbox_failure(&error))
     }
 }
 
-fn attempt() -> Result<Sandbox, SandboxError> {
+fn panicked() -> Failure {
+    Failure::new(Exit::Internal, "the trial of the sandbox panicked")
+}
+
+fn begin_trial() -> std::io::Result<Child> {
     let namespaces = [
         "--unshare-all",
         "--unshare-user",
@@ -44,19 +61,21 @@ fn attempt() -> Result<Sandbox, SandboxError> {
         "ALL",
     ];
     // Its options are the oldest ones, so it need not wait for the look at which ones this bubblewrap has.
-    let trial = Command::new("bwrap")
+    Command::new("bwrap")
         .args(namespaces)
         .args(["--ro-bind", "/", "/", "--proc", "/proc", "--", "true"])
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn();
-    let sandbox = Sandbox::locate(None)?;
+        .spawn()
+}
+
+fn judge(trial: std::io::Result<Child>) -> Result<(), SandboxError> {
     let output = trial
         .and_then(Child::wait_with_output)
         .map_err(SandboxError::Spawn)?;
     if output.status.success() {
-        return Ok(sandbox);
+        return Ok(());
     }
     let detail = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     Err(SandboxError::NamespacesRefused { detail })
