@@ -353,7 +353,11 @@ impl TaskCell {
         };
         self.bytes.fetch_add(added, Ordering::Relaxed);
         self.shared.registry.grew(added);
-        self.committed.send_replace(committed);
+        // Most short tasks have no reader. Whoever becomes one at this moment looks at the value first.
+        self.committed.send_if_modified(|now| {
+            *now = committed;
+            self.committed.receiver_count() > 0
+        });
     }
 
     /// Up to `limit` events, or about `bytes` of them, after number `after`.

@@ -48,7 +48,12 @@ pub(super) fn here(shared: &Shared, mut role: Role<'_>) {
     loop {
         let pace = committer.step(shared, &role, Patience::Short);
         let stop = pace == Pace::Slow || begin.elapsed() > HERE;
-        if !role.next(pace, committer.has_rest(), committer.has_finals(), stop) {
+        if !role.next(
+            pace,
+            committer.has_rest(),
+            committer.has_leftover(shared),
+            stop,
+        ) {
             break;
         }
     }
@@ -68,7 +73,12 @@ pub(super) fn run(shared: &Shared) {
             }
             loop {
                 let pace = committer.step(shared, &role, Patience::Long);
-                if !role.next(pace, committer.has_rest(), committer.has_finals(), false) {
+                if !role.next(
+                    pace,
+                    committer.has_rest(),
+                    committer.has_leftover(shared),
+                    false,
+                ) {
                     break;
                 }
             }
@@ -95,6 +105,8 @@ pub(super) struct Committer {
     spare: Vec<Vec<Append>>,
     /// The last commit found no space; that is said once.
     full: bool,
+    /// The last commit failed.
+    failed: bool,
 }
 
 impl Committer {
@@ -102,8 +114,10 @@ impl Committer {
         self.staged.is_some() || !self.cells.is_empty()
     }
 
-    fn has_finals(&self) -> bool {
-        !self.finals.is_empty()
+    /// Whether there is something to store when it is quiet. What the store puts off is not tried again and again when it
+    /// fails: the next commit that is made brings it back.
+    fn has_leftover(&self, shared: &Shared) -> bool {
+        !self.finals.is_empty() || !self.failed && shared.storage.has_more()
     }
 
     /// Makes one commit.
@@ -156,11 +170,14 @@ impl Committer {
     ) -> Pace {
         let mut pace = Pace::Quick;
         loop {
-            if batch.tasks.iter().all(TaskBatch::is_empty) && batch.finals.is_empty() {
+            let nothing = batch.tasks.iter().all(TaskBatch::is_empty) && batch.finals.is_empty();
+            let quiet = batch.tasks.is_empty() && patience == Patience::Long;
+            if nothing && !(quiet && shared.storage.has_more()) {
                 break;
             }
             match shared.storage.commit(&batch, patience) {
                 Ok(now) => {
+                    self.failed = false;
                     if std::mem::take(&mut self.full) {
                         tracing::info!("there is space for the task log again");
                     }
@@ -181,6 +198,7 @@ impl Committer {
                     }
                 }
                 Err(CommitError::Failed(error)) => {
+                    self.failed = true;
                     let full = matches!(error, LogError::Full { .. });
                     if !std::mem::replace(&mut self.full, full) || !full {
                         tracing::error!(

@@ -10,8 +10,7 @@ use super::cell::TaskCell;
 use super::list::{ListFilter, ListPage, PageToken};
 use super::shared::{LogOptions, Shared};
 use super::storage::{Storage, StoredLine, TaskKey, TaskMeta};
-use super::{LogError, LogTask, NewTask, OpenPush, Snapshot, commit};
-use crate::types::StreamResponse;
+use super::{LogError, LogTask, NewTask, OpenPush, Snapshot, commit, prepare};
 
 pub(super) struct Engine {
     shared: Arc<Shared>,
@@ -46,7 +45,7 @@ impl Engine {
             context_id: Arc::from(new.task.context_id.as_str()),
             alias: new.alias,
         };
-        let event = StreamResponse::Task(new.task.clone());
+        let event = prepare::begin(&new.task)?;
         let cell = Arc::new(TaskCell::new(
             Arc::new(meta),
             Arc::clone(&self.shared),
@@ -82,13 +81,7 @@ impl Engine {
         };
         let stored = stored.ok_or_else(|| not_found(id))?;
         let shared = Arc::clone(&self.shared);
-        let cell = TaskCell::new(
-            Arc::new(stored.meta),
-            shared,
-            stored.task,
-            stored.seq,
-            stored.bytes,
-        );
+        let cell = TaskCell::new(stored.meta, shared, stored.task, stored.seq, stored.bytes);
         Ok(self.shared.registry.insert(Arc::new(cell)))
     }
 

@@ -201,16 +201,9 @@ impl Storage for MemoryStorage {
             Some(task) => Task::clone(task),
             None => replay(&row.events)?,
         };
-        let meta = TaskMeta {
-            key: row.meta.key,
-            id: Arc::clone(&row.meta.id),
-            owner: Arc::clone(&row.meta.owner),
-            context_id: Arc::clone(&row.meta.context_id),
-            alias: row.meta.alias.clone(),
-        };
         let bytes = row.events.iter().map(|event| event.json.len()).sum();
         Ok(Some(StoredTask {
-            meta,
+            meta: Arc::clone(&row.meta),
             task,
             seq: row.events.len() as u64,
             bytes,

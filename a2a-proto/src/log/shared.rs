@@ -40,7 +40,8 @@ impl Default for LogOptions {
             // A reader that keeps up needs a few commits' worth; the bytes are the bound that counts.
             tail_events: 8192,
             tail_bytes: 1024 * 1024,
-            hot_tasks: 1024,
+            // What was made before them has left the processor's caches, and reading a task back takes microseconds.
+            hot_tasks: 256,
             hot_bytes: 32 * 1024 * 1024,
             // Shorter than anybody can see, long enough to turn hundreds of token deltas into one commit.
             linger: Duration::from_millis(1),

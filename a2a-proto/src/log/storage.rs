@@ -10,7 +10,9 @@ use jiff::Timestamp;
 use super::list::{ListFilter, Position};
 use super::push::{PushWrite, StoredPush};
 use super::{Alias, LogError, LoggedEvent, Snapshot};
-use crate::types::{Artifact, Part, StreamResponse, Task, TaskArtifactUpdateEvent, TaskState};
+use crate::types::{
+    Artifact, Part, StreamResponse, Task, TaskArtifactUpdateEvent, TaskState, TaskStatus,
+};
 
 /// The store's own short name of a task.
 pub(super) type TaskKey = i64;
@@ -39,6 +41,8 @@ pub(super) struct Prepared {
 /// What an event does to the aggregate. A token delta is moved four times on its way, so it is kept small.
 #[derive(Debug)]
 pub(super) enum Change {
+    /// The task itself, which the aggregate begins with; with its status.
+    Begin(TaskState, Timestamp),
     /// More text for an artifact, and nothing else: what token streams are made of.
     Text { artifact_id: String, text: String },
     /// More parts for an artifact, and nothing else.
@@ -86,6 +90,7 @@ impl Change {
     /// Makes the change.
     pub(super) fn apply(self, task: &mut Task) {
         match self {
+            Self::Begin(..) => {}
             Self::Text { artifact_id, text } => task.append_parts(artifact_id, [Part::text(text)]),
             Self::Parts { artifact_id, parts } => task.append_parts(artifact_id, parts),
             Self::Event(event) => task.apply_owned(*event),
@@ -94,24 +99,32 @@ impl Change {
 
     /// The status that the event writes, if it writes one.
     pub(super) fn status(&self) -> Option<(TaskState, Timestamp)> {
-        let Self::Event(event) = self else {
-            return None;
+        let event = match self {
+            Self::Begin(state, at) => return Some((*state, *at)),
+            Self::Event(event) => &**event,
+            Self::Text { .. } | Self::Parts { .. } => return None,
         };
-        let status = match &**event {
-            StreamResponse::Task(task) => &task.status,
-            StreamResponse::StatusUpdate(update) => &update.status,
-            StreamResponse::Message(_) | StreamResponse::ArtifactUpdate(_) => return None,
-        };
-        Some((
-            status.state,
-            status.timestamp.unwrap_or(Timestamp::UNIX_EPOCH),
-        ))
+        match event {
+            StreamResponse::Task(task) => Some(written(&task.status)),
+            StreamResponse::StatusUpdate(update) => Some(written(&update.status)),
+            StreamResponse::Message(_) | StreamResponse::ArtifactUpdate(_) => None,
+        }
     }
 
     /// Whether nothing may follow.
     pub(super) fn ends(&self) -> bool {
-        matches!(self, Self::Event(event) if event.ends_stream())
+        match self {
+            Self::Begin(state, _) => state.is_terminal(),
+            Self::Event(event) => event.ends_stream(),
+            Self::Text { .. } | Self::Parts { .. } => false,
+        }
     }
+}
+
+/// A status as the store finds tasks by it.
+pub(super) fn written(status: &TaskStatus) -> (TaskState, Timestamp) {
+    let at = status.timestamp.unwrap_or(Timestamp::UNIX_EPOCH);
+    (status.state, at)
 }
 
 /// What one commit changes in one task.
@@ -194,7 +207,7 @@ pub(super) enum Pace {
 /// A task as found in the store.
 #[derive(Debug)]
 pub(super) struct StoredTask {
-    pub(super) meta: TaskMeta,
+    pub(super) meta: Arc<TaskMeta>,
     pub(super) task: Task,
     pub(super) seq: u64,
     /// Roughly how much memory it takes.
@@ -213,8 +226,13 @@ pub(super) struct StoredLine {
 
 /// Where tasks are kept.
 pub(super) trait Storage: Send + Sync + 'static {
-    /// Stores the batch, all or nothing. One thread at a time calls it.
+    /// Stores the batch, all or nothing. One thread at a time calls it. An empty batch has done what was put off.
     fn commit(&self, batch: &Batch, patience: Patience) -> Result<Pace, CommitError>;
+
+    /// Whether a commit put something off that can be done when it is quiet.
+    fn has_more(&self) -> bool {
+        false
+    }
 
     /// The whole task with `id`.
     fn load(&self, id: &str) -> Result<Option<StoredTask>, LogError>;

@@ -175,10 +175,10 @@ impl LogTask {
     /// Stores the task itself, its first event.
     pub(super) async fn create(
         &self,
-        event: StreamResponse,
+        event: Prepared,
         push: Option<PushRow>,
     ) -> Result<u64, LogError> {
-        let events = Events::One(prepare::event(event)?);
+        let events = Events::One(event);
         let (reply, answer) = oneshot::channel();
         self.0
             .push(Append {

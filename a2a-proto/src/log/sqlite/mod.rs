@@ -3,20 +3,25 @@
 //! acknowledged, a power cut may lose the last commits but never leaves half of one.
 
 mod checkpoint;
+mod late;
 mod payload;
 mod push;
 mod read;
 mod schema;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use self::late::Late;
 use super::engine::Engine;
 use super::list::{ListFilter, ListPage};
 use super::shared::{LogOptions, lock};
@@ -117,6 +122,8 @@ struct SqliteStorage {
     /// The path, for messages.
     place: String,
     writer: Mutex<write::Writer>,
+    /// Tasks whose rows are not written yet.
+    late: Mutex<Late>,
     readers: Mutex<Readers>,
     returned: Condvar,
     /// The highest key of a task when the log was opened.
@@ -165,11 +172,8 @@ impl SqliteStorage {
         let failed = |error| failure("open", &place, error);
         let mut connection = Connection::open_with_flags(path, flags(false)).map_err(failed)?;
         let new = schema::prepare(&mut connection, &place)?;
-        let last_key = connection
-            .query_row("SELECT coalesce(max(key), 0) FROM tasks", (), |row| {
-                row.get(0)
-            })
-            .map_err(|error| failure("read", &place, error))?;
+        let late = late::recover(&mut connection).and_then(|()| Late::begin(&connection));
+        let late = late.map_err(|error| failure("read", &place, error))?;
         let checkpointer =
             checkpoint::Checkpointer::start(path, new).map_err(file("start the checkpoints of"))?;
         let writer = Mutex::new(write::Writer::new(connection, checkpointer));
@@ -177,9 +181,10 @@ impl SqliteStorage {
             path: path.to_owned(),
             place,
             writer,
+            last_key: late.last_key(),
+            late: Mutex::new(late),
             readers: Mutex::default(),
             returned: Condvar::new(),
-            last_key,
             _lock: lock,
         })
     }
@@ -197,6 +202,18 @@ impl SqliteStorage {
         lock(&self.readers).idle.push(connection);
         self.returned.notify_one();
         result
+    }
+
+    /// Has the rows of all tasks written, for a look at more than one of them.
+    fn write_rows(&self) -> Result<(), LogError> {
+        if !self.has_more() {
+            return Ok(());
+        }
+        match self.commit(&Batch::default(), Patience::Long) {
+            Err(CommitError::Failed(error)) => Err(error),
+            // There is nothing in the batch that could be a duplicate, and nothing is busy for the patient.
+            Ok(_) | Err(CommitError::Duplicate(_) | CommitError::Busy) => Ok(()),
+        }
     }
 
     fn reader(&self) -> rusqlite::Result<Connection> {
@@ -226,11 +243,26 @@ impl SqliteStorage {
 
 impl Storage for SqliteStorage {
     fn commit(&self, batch: &Batch, patience: Patience) -> Result<Pace, CommitError> {
-        lock(&self.writer).commit(batch, patience, &self.place)
+        let mut writer = match (self.writer.try_lock(), patience) {
+            (Ok(writer), _) => writer,
+            // Somebody has rows written, and may wait for another program.
+            (Err(TryLockError::WouldBlock), Patience::Short) => return Err(CommitError::Busy),
+            (Err(_), _) => lock(&self.writer),
+        };
+        writer.commit(batch, &self.late, patience, &self.place)
+    }
+
+    fn has_more(&self) -> bool {
+        !lock(&self.late).is_empty()
     }
 
     fn load(&self, id: &str) -> Result<Option<StoredTask>, LogError> {
-        self.reading("read", |connection| read::load(connection, id))
+        // Here first: a row that is not found is never written in between.
+        let late = lock(&self.late).task(id);
+        self.reading("read", |connection| match late {
+            Some(meta) => read::replay(connection, meta).map(Some),
+            None => read::load(connection, id),
+        })
     }
 
     fn read(&self, key: TaskKey, after: u64, limit: usize) -> Result<Vec<LoggedEvent>, LogError> {
@@ -240,10 +272,14 @@ impl Storage for SqliteStorage {
     }
 
     fn list(&self, filter: &ListFilter) -> Result<(Vec<StoredLine>, u64), LogError> {
+        self.write_rows()?;
         self.reading("list", |connection| read::list(connection, filter))
     }
 
     fn alias(&self, owner: &str, client_id: &str) -> Result<Option<String>, LogError> {
+        if let Some(meta) = lock(&self.late).called(owner, client_id) {
+            return Ok(Some(meta.id.as_ref().to_owned()));
+        }
         self.reading("read", |connection| {
             read::alias(connection, owner, client_id)
         })
@@ -265,6 +301,7 @@ impl Storage for SqliteStorage {
     }
 
     fn open_pushes(&self) -> Result<Vec<(String, Arc<str>)>, LogError> {
+        self.write_rows()?;
         self.reading("read", push::open)
     }
 }

@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use rusqlite::types::{Type, Value};
 use rusqlite::{Connection, OptionalExtension as _, Row, params_from_iter};
 
-use super::payload;
+use super::payload::{self, Begin};
 use super::write::code;
 use crate::log::list::{ListFilter, Position};
 use crate::log::storage::{StoredLine, StoredTask, TaskKey, TaskMeta};
@@ -41,22 +40,25 @@ pub(super) fn load(connection: &Connection, id: &str) -> rusqlite::Result<Option
             let ended = seq
                 .map(|seq| Ok::<_, rusqlite::Error>((seq, ended(row, 7, Some(8))?)))
                 .transpose()?;
-            Ok((meta, ended))
+            Ok((Arc::new(meta), ended))
         })
         .optional()?;
-    let Some((meta, ended)) = found else {
-        return Ok(None);
-    };
-    if let Some((seq, (task, bytes))) = ended {
-        return Ok(Some(StoredTask {
+    match found {
+        None => Ok(None),
+        Some((meta, None)) => replay(&view, meta).map(Some),
+        Some((meta, Some((seq, (task, bytes))))) => Ok(Some(StoredTask {
             meta,
             task,
             seq,
             bytes,
-        }));
+        })),
     }
+}
+
+/// The task that the events come to.
+pub(super) fn replay(connection: &Connection, meta: Arc<TaskMeta>) -> rusqlite::Result<StoredTask> {
     let (mut task, mut seq, mut bytes) = (Task::default(), 0, 0);
-    let mut statement = view.prepare_cached(ROWS)?;
+    let mut statement = connection.prepare_cached(ROWS)?;
     let mut rows = statement.query(rows_of(meta.key, 0))?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
@@ -67,12 +69,12 @@ pub(super) fn load(connection: &Connection, id: &str) -> rusqlite::Result<Option
             bytes += event.json.len();
         }
     }
-    Ok(Some(StoredTask {
+    Ok(StoredTask {
         meta,
         task,
         seq,
         bytes,
-    }))
+    })
 }
 
 /// The rows of a task from one on.
@@ -225,14 +227,17 @@ fn ended(row: &Row<'_>, head: usize, artifacts: Option<usize>) -> rusqlite::Resu
     Ok((task, bytes))
 }
 
-/// Reads a row of `id, payload`.
-fn unpack(row: &Row<'_>, events: &mut Vec<LoggedEvent>) -> rusqlite::Result<()> {
-    let bytes = Bytes::copy_from_slice(row.get_ref(1)?.as_blob()?);
-    payload::read(bytes, payload::first_of(row.get(0)?), events)
+/// Reads a row of `id, payload`, and what stands before the first event of a task.
+pub(super) fn unpack(
+    row: &Row<'_>,
+    events: &mut Vec<LoggedEvent>,
+) -> rusqlite::Result<Option<Begin>> {
+    let first = payload::first_of(row.get(0)?);
+    payload::read(row.get_ref(1)?.as_blob()?, first, events)
         .ok_or_else(|| damaged(1, "an event is cut short"))
 }
 
-fn damaged(
+pub(super) fn damaged(
     column: usize,
     error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
 ) -> rusqlite::Error {

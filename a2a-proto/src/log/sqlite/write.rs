@@ -1,15 +1,18 @@
 //! The writing half: one batch, one transaction. Statements are prepared once and the buffers kept, because this is
 //! what every event of every task passes through.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, params};
 
 use super::checkpoint::Checkpointer;
+use super::late::{Late, TaskRow};
 use super::schema::PAGE;
 use super::{BUSY, failure, payload, push};
 use crate::log::Snapshot;
-use crate::log::storage::{Batch, CommitError, Pace, Patience, TaskBatch, TaskKey};
+use crate::log::shared::lock;
+use crate::log::storage::{Batch, CommitError, Pace, Patience, TaskKey, TaskMeta};
 use crate::types::{Task, TaskState};
 
 pub(super) struct Writer {
@@ -42,13 +45,19 @@ impl Writer {
         }
     }
 
+    /// Stores `batch`; an empty one has the rows of `late` written.
     pub(super) fn commit(
         &mut self,
         batch: &Batch,
+        late: &Mutex<Late>,
         patience: Patience,
         place: &str,
     ) -> Result<Pace, CommitError> {
-        let stop = match self.begin(patience).and_then(|()| self.write(batch)) {
+        // Nobody looks for a task while it is being stored.
+        let written = self
+            .begin(patience)
+            .and_then(|()| self.write(batch, &mut lock(late)));
+        let stop = match written {
             Ok(bytes) => return Ok(self.checkpointer.wrote(bytes, &self.connection, patience)),
             Err(stop) => stop,
         };
@@ -86,37 +95,59 @@ impl Writer {
     }
 
     /// Answers by about how many bytes the write-ahead log grew.
-    fn write(&mut self, batch: &Batch) -> Result<u64, Stop> {
+    fn write(&mut self, batch: &Batch, late: &mut Late) -> Result<u64, Stop> {
         let mut pages = 0;
+        let new = batch.tasks.iter().filter(|task| task.create).count();
+        // What an ended task came to is written to its row.
+        let write_rows = batch.tasks.is_empty() || !batch.finals.is_empty() || late.is_due(new);
+        let mut written = late.written();
+        if write_rows {
+            // Rows of one table and three indexes, side by side.
+            pages += 4 + late.write(&self.connection)? as u64 / 4;
+            written = late.last_key();
+        }
+        let mut without_row = Vec::new();
+        let mut bytes = 0;
         for (index, task) in batch
             .tasks
             .iter()
             .enumerate()
             .filter(|(_, task)| !task.is_empty())
         {
+            let meta = &task.meta;
             if task.create {
-                // The table and its three indexes.
-                pages += 4;
-                if !create(&self.connection, task)? {
+                if taken_by(&without_row, meta) || late.is_taken(&self.connection, meta)? {
                     return Err(Stop::Duplicate(index));
                 }
-            } else if let Some((state, at)) = task.status {
+                let row = TaskRow::of(task);
+                if meta.key > written {
+                    without_row.push(row);
+                } else {
+                    // The table and its three indexes.
+                    pages += 4;
+                    row.insert(&self.connection)?;
+                }
+            } else if let Some((state, at)) = task.status
+                && (write_rows || !late.has(meta.key))
+            {
                 // The table and the index with the time.
                 pages += 2;
                 self.connection
                     .prepare_cached("UPDATE tasks SET state = ?2, status_millis = ?3, status_seq = ?4 WHERE key = ?1")?
-                    .execute(params![task.meta.key, code(state), at.as_millisecond(), task.last_seq().cast_signed()])?;
+                    .execute(params![meta.key, code(state), at.as_millisecond(), task.last_seq().cast_signed()])?;
             }
-            pages += push::write(&self.connection, task.meta.key, &task.push)?.div_ceil(PAGE);
+            pages += push::write(&self.connection, meta.key, &task.push)?.div_ceil(PAGE);
             if task.events.is_empty() {
                 continue;
             }
-            payload::write(&mut self.payload, &task.events);
+            let begin = task.create.then_some(&**meta);
+            payload::write(&mut self.payload, begin, &task.events);
+            bytes += self.payload.len() as u64;
             pages += 1 + self.payload.len() as u64 / PAGE;
             self.connection
                 .prepare_cached("INSERT INTO events (id, payload) VALUES (?1, ?2)")?
                 .execute(params![
-                    payload::row_id(task.meta.key, task.first_seq),
+                    payload::row_id(meta.key, task.first_seq),
                     self.payload
                 ])?;
         }
@@ -124,6 +155,11 @@ impl Writer {
             pages += 1 + finish(&self.connection, *key, ended)? / PAGE;
         }
         self.connection.prepare_cached("COMMIT")?.execute(())?;
+        if write_rows {
+            late.clear();
+        }
+        late.stored(&batch.tasks, bytes);
+        without_row.into_iter().for_each(|row| late.add(row));
         // One huge commit must not keep its buffer for ever.
         self.payload.shrink_to(1024 * 1024);
         Ok(pages * PAGE)
@@ -137,27 +173,15 @@ impl Writer {
     }
 }
 
-/// Makes the task's row; `false` when the id or the client's id is taken.
-fn create(connection: &Connection, task: &TaskBatch) -> rusqlite::Result<bool> {
-    let (meta, (state, at)) = (&task.meta, task.status.unwrap_or_default());
-    let alias = meta.alias.as_ref();
-    let made = connection
-        .prepare_cached(
-            "INSERT INTO tasks (key, id, owner, context_id, client_id, client_form, state, status_millis, status_seq)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) ON CONFLICT DO NOTHING",
-        )?
-        .execute(params![
-            meta.key,
-            meta.id,
-            meta.owner,
-            meta.context_id,
-            alias.map(|alias| &alias.id),
-            alias.map(|alias| &alias.form),
-            code(state),
-            at.as_millisecond(),
-            task.last_seq().cast_signed()
-        ])?;
-    Ok(made == 1)
+/// Whether a task that comes in the same commit is called the same. Ids are no matter here: of two new tasks with one id
+/// only the first gets as far as a commit.
+fn taken_by(others: &[TaskRow], meta: &TaskMeta) -> bool {
+    meta.alias.as_ref().is_some_and(|alias| {
+        let same = |other: &TaskMeta| {
+            other.owner == meta.owner && other.alias.as_ref().is_some_and(|it| it.id == alias.id)
+        };
+        others.iter().any(|other| same(&other.meta))
+    })
 }
 
 /// Keeps what an ended task came to; answers its size.

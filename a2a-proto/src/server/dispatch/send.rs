@@ -10,6 +10,7 @@ use super::push::Inline;
 use super::{Feed, First, generation, log_error};
 use crate::error::A2aError;
 use crate::log::{Alias, Expect, LogError, LogTask, NewTask, PushRow, Snapshot, TaskLog};
+use crate::server::turns::Guard;
 use crate::server::view::SentView;
 use crate::server::{Acceptance, Agent, Caller, Incoming, Inner, Turn};
 use crate::types::{
@@ -57,17 +58,22 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         self: &Arc<Self>,
         send: Send,
     ) -> Result<SentView, A2aError> {
-        let configuration = send.request.configuration.clone().unwrap_or_default();
-        match self.begin(send).await? {
-            Sent::Reply(message) => Ok(SentView::Message(message)),
-            Sent::Began { task, seq, .. } => {
-                if !configuration.return_immediately {
-                    self.wait(&task, seq).await;
-                }
-                let view = self.view(task.snapshot(), configuration.history_length);
-                Ok(SentView::Task(view))
-            }
+        let configuration = send.request.configuration.as_ref();
+        let history = configuration.and_then(|it| it.history_length);
+        let answer = match configuration {
+            Some(configuration) if configuration.return_immediately => Answer::Stored,
+            _ => Answer::Decided,
+        };
+        let (task, seq) = match self.begin(send, answer).await? {
+            Sent::Reply(message) => return Ok(SentView::Message(message)),
+            // The snapshot is dropped: an aggregate that somebody holds is copied by the next event.
+            Sent::Began { task, seq, .. } => (task, seq),
+        };
+        if answer == Answer::Decided {
+            // It is already, but for a message that came before and whose turn still runs.
+            self.wait(&task, seq).await;
         }
+        Ok(SentView::Task(self.view(task.snapshot(), history)))
     }
 
     /// Sends and follows the task.
@@ -78,7 +84,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         let permit = self.stream_permit()?;
         let configuration = send.request.configuration.as_ref();
         let history = configuration.and_then(|it| it.history_length);
-        match self.begin(send).await? {
+        match self.begin(send, Answer::Stored).await? {
             Sent::Reply(message) => Ok(Feed {
                 first: First::Reply(Box::new(message)),
                 rest: None,
@@ -122,7 +128,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         }
     }
 
-    async fn begin(self: &Arc<Self>, send: Send) -> Result<Sent, A2aError> {
+    async fn begin(self: &Arc<Self>, send: Send, answer: Answer) -> Result<Sent, A2aError> {
         let Send {
             caller,
             mut request,
@@ -171,7 +177,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                     return Err(super::overloaded());
                 }
                 let known = known.map(|task| (task, wanted));
-                let started = self.start(known, incoming, alias, push).await;
+                let started = self.start(known, incoming, alias, push, answer).await;
                 match (started, again) {
                     // The same message came twice at once, and the other one was faster.
                     (Err(refusal), Some((caller, key))) => {
@@ -199,8 +205,10 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
         incoming: Incoming,
         alias: Option<Alias>,
         push: Option<Inline>,
+        when: Answer,
     ) -> Result<Sent, A2aError> {
         let (reply, answer) = oneshot::channel();
+        let reply = Reply { to: reply, when };
         let inner = Arc::clone(self);
         // Boxed, because it holds a whole turn and is moved once.
         self.options.tracker.spawn(Box::pin(async move {
@@ -243,7 +251,7 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             Some(push) => match push.row(&task.id).await {
                 Ok(row) => Some(row),
                 Err(error) => {
-                    let _ = reply.send(Err(error));
+                    reply.refuse(error);
                     return;
                 }
             },
@@ -260,22 +268,42 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
             Ok(task) => task,
             Err(LogError::Duplicate) => {
                 let taken = A2aError::invalid_param("id", "there is a task with this id already");
-                let _ = reply.send(Err(taken));
+                reply.refuse(taken);
                 return;
             }
             Err(error) => {
-                let _ = reply.send(Err(log_error(error)));
+                reply.refuse(log_error(error));
                 return;
             }
         };
         let snapshot = task.snapshot();
         let turn = turn(&snapshot, incoming, &guard, false);
-        // Whoever asked may be gone; the task is there all the same.
-        let _ = reply.send(Ok((task.clone(), 1, snapshot)));
+        let reply = reply.stored(&task, 1, snapshot);
         if let Some((push, id)) = push.zip(config) {
             push.start(&task, &id).await;
         }
-        self.run(turn, task, guard).await;
+        self.run_and_reply(turn, task, 1, guard, reply).await;
+    }
+
+    /// Runs a turn for the message in event `seq`, and replies when its task is decided if nobody did before.
+    async fn run_and_reply(
+        &self,
+        turn: Turn,
+        task: LogTask,
+        seq: u64,
+        guard: Guard,
+        reply: Option<Reply>,
+    ) {
+        let Some(reply) = reply else {
+            return self.run(turn, task, guard).await;
+        };
+        // Here and not where the answer is awaited: there it would be one more wake-up for every message.
+        let answer = async {
+            self.wait(&task, seq).await;
+            reply.send(&task, seq, task.snapshot());
+        };
+        let run = self.run(turn, task.clone(), guard);
+        futures_util::future::join(run, answer).await;
     }
 
     async fn follow_up(
@@ -305,11 +333,11 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 // Taken before the turn runs: a stream begins with it, and misses nothing of a quick turn.
                 let snapshot = task.snapshot();
                 let turn = turn(&snapshot, incoming, &guard, true);
-                let _ = reply.send(Ok((task.clone(), seq, snapshot)));
-                self.run(turn, task, guard).await;
+                let reply = reply.stored(&task, seq, snapshot);
+                self.run_and_reply(turn, task, seq, guard, reply).await;
             }
             Err(error) => {
-                let _ = reply.send(Err(error));
+                reply.refuse(error);
                 // A turn that ended meanwhile left the task to this one.
                 self.settle(&self.updates(task), &guard, None).await;
             }
@@ -387,14 +415,43 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
     }
 }
 
-type Reply = oneshot::Sender<Result<(LogTask, u64, Snapshot), A2aError>>;
+/// When whoever sent a message is answered, unless it is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// When it is stored.
+    Stored,
+    /// When its task has ended or waits for the client.
+    Decided,
+}
 
-fn turn(
-    snapshot: &Snapshot,
-    incoming: Incoming,
-    guard: &crate::server::turns::Guard,
-    follow_up: bool,
-) -> Turn {
+/// Where and when to answer. Whoever asked may be gone; the task is there all the same.
+struct Reply {
+    to: oneshot::Sender<Result<(LogTask, u64, Snapshot), A2aError>>,
+    when: Answer,
+}
+
+impl Reply {
+    fn refuse(self, error: A2aError) {
+        let _ = self.to.send(Err(error));
+    }
+
+    fn send(self, task: &LogTask, seq: u64, snapshot: Snapshot) {
+        let _ = self.to.send(Ok((task.clone(), seq, snapshot)));
+    }
+
+    /// The message is stored: answers, or is answered with later.
+    fn stored(self, task: &LogTask, seq: u64, snapshot: Snapshot) -> Option<Self> {
+        match self.when {
+            Answer::Stored => {
+                self.send(task, seq, snapshot);
+                None
+            }
+            Answer::Decided => Some(self),
+        }
+    }
+}
+
+fn turn(snapshot: &Snapshot, incoming: Incoming, guard: &Guard, follow_up: bool) -> Turn {
     Turn {
         task: Arc::clone(&snapshot.task),
         message: incoming.message,
