@@ -15,6 +15,7 @@ use super::dispatch::{Feed, Send, log_error};
 use super::rest::Empty;
 use super::stream::{self, Render};
 use super::{Agent, Caller, Inner};
+use crate::dialect::draft::CreateTaskPushNotificationConfigRequest;
 use crate::dialect::v01;
 use crate::error::A2aError;
 use crate::generation::Told;
@@ -110,7 +111,8 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 self.respond_stream(id, self.subscribe(&caller, request.params()?, after).await?)
             }
             "CreateTaskPushNotificationConfig" => {
-                let request = request.params()?;
+                let request: CreateTaskPushNotificationConfigRequest = request.params()?;
+                let request = request.into_config()?;
                 let created = self.create_push_config(&caller, request, ProtocolVersion::V1_0);
                 respond(id, &created.await?)
             }

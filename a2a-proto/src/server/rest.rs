@@ -16,6 +16,7 @@ use super::jsonrpc::refuse_resume;
 use super::route::Call;
 use super::stream::{self, Render};
 use super::{Agent, Caller, Inner};
+use crate::dialect::draft::CreateTaskPushNotificationConfigRequest;
 use crate::error::{A2aError, ErrorMap};
 use crate::generation::Told;
 use crate::log::{LoggedEvent, TaskLog};
@@ -23,7 +24,7 @@ use crate::sse::{Frames, last_event_id};
 use crate::types::{
     self, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest, GetExtendedAgentCardRequest,
     GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
-    ListTasksRequest, SendMessageRequest, SubscribeToTaskRequest, TaskPushNotificationConfig,
+    ListTasksRequest, SendMessageRequest, SubscribeToTaskRequest,
 };
 use crate::version::ProtocolVersion;
 
@@ -91,7 +92,9 @@ impl<A: Agent, L: TaskLog> Inner<A, L> {
                 self.rest_stream(self.subscribe(&caller, request, after).await?)
             }
             Call::CreatePushConfig(task) => {
-                let mut request: TaskPushNotificationConfig = self.body(parts, body).await?;
+                let request: CreateTaskPushNotificationConfigRequest =
+                    self.body(parts, body).await?;
+                let mut request = request.into_config()?;
                 same_tenant(parts, tenant, &mut request.tenant)?;
                 request.task_id = same_id(&task, &request.task_id)?;
                 let created = self.create_push_config(&caller, request, ProtocolVersion::V1_0);

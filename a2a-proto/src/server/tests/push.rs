@@ -60,6 +60,19 @@ async fn push_create_get_list_and_delete_in_both_bindings() {
         assert_eq!(made, expected);
         let named = json!({"taskId": task["id"], "id": id});
         assert_eq!(call(GET, named.clone()).await.unwrap(), expected);
+        // As a draft of 1.0 had it.
+        let draft = json!({"taskId": task["id"], "config": {"id": "of-draft", "url": url}});
+        let made = call(CREATE, draft).await.unwrap();
+        assert_eq!(
+            (&made["id"], &made["url"]),
+            (&json!("of-draft"), &json!(url))
+        );
+        let of_draft = json!({"taskId": task["id"], "id": "of-draft"});
+        call(DELETE, of_draft).await.unwrap();
+        let other =
+            json!({"taskId": task["id"], "url": url, "config": {"url": "https://example.com/x"}});
+        let refused = call(CREATE, other).await.unwrap_err();
+        assert_eq!(refused.fields, ["config.url"]);
         // The same id replaces.
         let mut again = config(&task, "https://example.com/other");
         again["id"] = json!(id);
