@@ -51,7 +51,7 @@ SECONDS_EACH ?= 60
 .PHONY: fuzz
 fuzz: ## Look for inputs that break a parser; SECONDS_EACH=600 for longer
 	@deploy/setup.sh --fuzz
-	for target in json sse rpc card; do \
+	for target in json sse rpc card grpc dialect path; do \
 		mkdir -p target/fuzz-corpus/$$target; \
 		$(CARGO) fuzz run --fuzz-dir tests/fuzz --sanitizer none --features engine $$target \
 			target/fuzz-corpus/$$target tests/fuzz/corpus/$$target -- -max_total_time=$(SECONDS_EACH) -max_len=4096; \

@@ -127,6 +127,8 @@ pub mod clock;
 pub mod conformance;
 pub mod dialect;
 pub mod error;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 #[cfg(feature = "server")]
 mod generation;
 pub mod jsonrpc;

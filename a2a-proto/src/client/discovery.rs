@@ -111,9 +111,11 @@ pub(super) async fn fetch_json(
 /// `path` below `base`, whatever query or trailing slash the base has.
 pub(super) fn below(base: &Url, path: &str) -> Result<Url, ClientError> {
     let mut url = base.clone();
-    if url.cannot_be_a_base() {
+    // Such a segment, which only a stranger's id can be, would be taken for a way upwards: there is no other way to write it.
+    let upwards = path.split('/').any(|segment| matches!(segment, "." | ".."));
+    if url.cannot_be_a_base() || upwards {
         return Err(ClientError::BadUrl {
-            url: base.to_string(),
+            url: format!("{base}{path}"),
         });
     }
     url.set_query(None);

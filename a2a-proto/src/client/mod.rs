@@ -51,6 +51,17 @@ use crate::{jsonrpc, sse, version};
 use discovery::Interface;
 use operation::Operation;
 
+/// Where the task `id` is asked for over HTTP+JSON; for `fuzzing`.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn address_of_task(base: &Url, id: &str) -> Option<Url> {
+    let request = GetTaskRequest {
+        id: id.to_owned(),
+        ..GetTaskRequest::default()
+    };
+    let request = Operation::Get(&request).http(base, "", false).ok();
+    request.map(|(_, url, _)| url)
+}
+
 /// Fetches the card of the agent at `base`, whatever it offers.
 ///
 /// # Errors

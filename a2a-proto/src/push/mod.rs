@@ -45,6 +45,12 @@ const QUICK_POSTS: usize = 128;
 /// Posts under way at once to receivers that did not: however many they are, the others do not wait for them.
 const SLOW_POSTS: usize = 32;
 
+/// The address of a webhook, if a client may register it; for `fuzzing`.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn webhook(text: &str, allow: &AllowList) -> Option<url::Url> {
+    target::check(text, allow).ok()
+}
+
 /// How a server pushes.
 #[derive(Clone)]
 pub struct PushOptions {

@@ -47,6 +47,9 @@ pub use self::dispatch::Idempotency;
 pub use self::options::ServerOptions;
 pub use self::updates::{Durability, StatusUpdate, UpdateError, Updates};
 
+#[cfg(feature = "fuzzing")]
+pub(crate) use self::{grpc::message as grpc_message, route::in_words as route_in_words};
+
 /// An agent that can be served.
 pub struct Server<A, L>(Arc<Inner<A, L>>);
 

@@ -48,7 +48,7 @@ fn there_and_back<T: Serialize + DeserializeOwned + Validate + PartialEq + Debug
         return;
     };
     let again = types::from_slice::<T>(&written);
-    let lossless = !has_finer_time(data);
+    let lossless = !crate::has_finer_time(data);
     assert!(
         again
             .as_ref()
@@ -59,14 +59,6 @@ fn there_and_back<T: Serialize + DeserializeOwned + Validate + PartialEq + Debug
     // What was written is written the same again, whatever the first reading lost.
     let rewritten = again.ok().and_then(|again| serde_json::to_vec(&again).ok());
     assert_eq!(rewritten.as_ref(), Some(&written));
-}
-
-/// Whether there may be a time that is finer than a millisecond: it is written with three digits, and only the rest of it
-/// is lost.
-fn has_finer_time(data: &[u8]) -> bool {
-    let digits = |bytes: &[u8]| bytes.iter().all(u8::is_ascii_digit);
-    data.windows(5)
-        .any(|window| matches!(window, [b'.' | b',', rest @ ..] if digits(rest)))
 }
 
 /// Events, one per line, make a task; the order of equal work must not matter to its JSON.

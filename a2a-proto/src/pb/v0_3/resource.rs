@@ -6,14 +6,20 @@ use crate::types::validate::Path;
 const TASKS: &str = "tasks/";
 const CONFIGS: &str = "/pushNotificationConfigs/";
 
-/// The name of a task.
+/// The name of a task; none for no task.
 pub(super) fn task(id: &str) -> String {
-    format!("{TASKS}{id}")
+    match id {
+        "" => String::new(),
+        id => format!("{TASKS}{id}"),
+    }
 }
 
-/// The name of a push configuration.
+/// The name of a push configuration; none where there is no task.
 pub(super) fn config(task_id: &str, id: &str) -> String {
-    format!("{TASKS}{task_id}{CONFIGS}{id}")
+    match task_id {
+        "" => String::new(),
+        task_id => format!("{TASKS}{task_id}{CONFIGS}{id}"),
+    }
 }
 
 /// The id in the name of a task. No name at all is for validation to report, like every missing field.

@@ -36,7 +36,7 @@ where
 }
 
 /// Takes the message out of its frame.
-fn message(mut body: Bytes, limit: usize) -> Result<Bytes, Refusal> {
+pub(super) fn message(mut body: Bytes, limit: usize) -> Result<Bytes, Refusal> {
     if body.is_empty() {
         return Err(invalid("there is no message").into());
     }

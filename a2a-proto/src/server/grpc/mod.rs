@@ -59,6 +59,12 @@ impl From<Status> for Refusal {
     }
 }
 
+/// The message in a body, for `fuzzing`.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn message(body: bytes::Bytes, limit: usize) -> Option<bytes::Bytes> {
+    frame::message(body, limit).ok()
+}
+
 /// A call that has been looked at from outside only.
 struct Call<'a> {
     parts: &'a Parts,
