@@ -42,7 +42,8 @@ impl Default for LogOptions {
             tail_bytes: 1024 * 1024,
             // What was made before them has left the processor's caches, and reading a task back takes microseconds.
             hot_tasks: 256,
-            hot_bytes: 32 * 1024 * 1024,
+            // An ended task is kept for who asks for its result, which is mostly soon and mostly once.
+            hot_bytes: 8 * 1024 * 1024,
             // Shorter than anybody can see, long enough to turn hundreds of token deltas into one commit.
             linger: Duration::from_millis(1),
             slow: Duration::from_millis(5),

@@ -1,5 +1,6 @@
 //! The dialects 0.3, 0.1 and simple: whatever reads as one of their objects becomes a canonical one or is refused with what is
-//! wrong; what became one is said in the dialect again and comes back as it was. The first byte chooses the object.
+//! wrong; what became one is said in the dialect again, and reading that leads to the same words. (Not always to the same
+//! object: a role or a part of a millisecond that a dialect cannot say is lost, once.) The first byte chooses the object.
 
 use std::fmt::Debug;
 
@@ -64,7 +65,7 @@ fn read<T: DeserializeOwned>(data: &[u8]) -> Option<T> {
 fn check<T, C>(data: &[u8], canonical: impl Fn(T) -> Result<C, A2aError>, said: impl Fn(C) -> T)
 where
     T: Serialize + DeserializeOwned,
-    C: Clone + PartialEq + Debug,
+    C: Clone + Debug,
 {
     let Some(object) = read::<T>(data) else {
         return;
@@ -76,16 +77,16 @@ where
             return;
         }
     };
-    let written = serde_json::to_vec(&said(once.clone()));
-    let written = written.unwrap_or_default();
+    let written = serde_json::to_vec(&said(once.clone())).unwrap_or_default();
     let twice = read::<T>(&written).map(canonical);
-    let same = twice
-        .as_ref()
-        .is_some_and(|twice| twice.as_ref() == Ok(&once));
-    assert!(
-        same || crate::has_finer_time(data),
-        "{once:?} became {twice:?} by {}",
-        String::from_utf8_lossy(&written)
+    let rewritten = match &twice {
+        Some(Ok(twice)) => serde_json::to_vec(&said(twice.clone())).ok(),
+        _ => None,
+    };
+    assert_eq!(
+        rewritten.as_ref().map(|it| String::from_utf8_lossy(it)),
+        Some(String::from_utf8_lossy(&written)),
+        "{once:?} became {twice:?}"
     );
 }
 
