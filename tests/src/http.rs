@@ -59,6 +59,12 @@ impl Api {
         &self.url
     }
 
+    /// The token that is sent.
+    #[must_use]
+    pub fn token(&self) -> Option<&str> {
+        self.token.as_deref()
+    }
+
     /// A request to be completed by the caller.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, format!("{}{path}", self.url));

@@ -132,7 +132,16 @@ impl WorkerBuilder {
     /// # Panics
     /// When it is not ready in time.
     pub async fn start(self) -> Worker {
-        let process = Running::start(self.command(), "worker", self.folder.path());
+        let command = self.command();
+        self.start_as(command).await
+    }
+
+    /// The same, with a command made of [`WorkerBuilder::command`].
+    ///
+    /// # Panics
+    /// When it is not ready in time.
+    pub async fn start_as(self, command: Command) -> Worker {
+        let process = Running::start(command, "worker", self.folder.path());
         let mut worker = Worker {
             process,
             folder: self.folder,

@@ -9,22 +9,16 @@ pub(crate) mod v1_0;
 #[cfg(test)]
 mod tests;
 
-use crate::error::{A2aError, FieldViolation};
-use crate::types::validate::Path;
-
-/// A message with this many wrong places is rubbish; the rest of them helps nobody.
-const MAX_VIOLATIONS: usize = 16;
-
-/// What was wrong so far.
-#[derive(Debug, Default)]
-pub(crate) struct Found(Vec<FieldViolation>);
+use crate::error::A2aError;
+use crate::types::validate::{Found, Path};
 
 impl Found {
+    /// One more wrong place, named as in JSON.
     fn report(&mut self, path: &Path<'_>, description: &str) {
-        if self.0.len() < MAX_VIOLATIONS {
+        if !self.is_full() {
             let mut violation = path.violation(description);
             violation.field = lower_camel(&violation.field);
-            self.0.push(violation);
+            self.push(violation);
         }
     }
 }
@@ -44,13 +38,7 @@ pub(crate) trait Proto<P>: Sized {
 pub(crate) fn read<T: Proto<P>, P>(pb: P) -> Result<T, A2aError> {
     let mut found = Found::default();
     let object = T::from_pb(pb, &Path::ROOT, &mut found);
-    if found.0.is_empty() {
-        Ok(object)
-    } else {
-        Err(A2aError::InvalidParams {
-            violations: found.0,
-        })
-    }
+    found.checked(object)
 }
 
 /// The protobuf forms of a list.

@@ -97,7 +97,7 @@ macro_rules! message {
             fn check(
                 &self,
                 path: &$crate::types::validate::Path<'_>,
-                found: &mut Vec<$crate::error::FieldViolation>,
+                found: &mut $crate::types::validate::Found,
             ) {
                 $({
                     let path = path.field($json);
@@ -192,7 +192,7 @@ macro_rules! oneof {
             fn check(
                 &self,
                 path: &$crate::types::validate::Path<'_>,
-                found: &mut Vec<$crate::error::FieldViolation>,
+                found: &mut $crate::types::validate::Found,
             ) {
                 match self { $( Self::$Variant(member) =>
                     $crate::types::protojson::Value::check(member, &path.field($json), found), )* }

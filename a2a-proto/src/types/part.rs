@@ -7,10 +7,9 @@ use bytes::Bytes;
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::error::FieldViolation;
 use crate::types::Metadata;
 use crate::types::protojson::{self, Key, Names, Value, WriteField};
-use crate::types::validate::{Path, Validate};
+use crate::types::validate::{Found, Path, Validate};
 
 /// What a part carries.
 #[derive(Debug, Clone, PartialEq)]
@@ -210,7 +209,7 @@ impl Value for Part {
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.serialize(serializer)
     }
-    fn check(&self, path: &Path<'_>, found: &mut Vec<FieldViolation>) {
+    fn check(&self, path: &Path<'_>, found: &mut Found) {
         if matches!(&self.content, PartContent::Url(url) if url.is_empty()) {
             found.push(path.field("url").violation("must not be empty"));
         }

@@ -16,7 +16,7 @@ use serde::de::{
 use serde::ser::{Serialize, SerializeMap, SerializeSeq, Serializer};
 
 use crate::error::{A2aError, FieldViolation};
-use crate::types::validate::Path;
+use crate::types::validate::{Found, Path};
 
 /// One value that is there: a scalar, an enum, a message. `null` is not one.
 pub(crate) trait Value: Sized {
@@ -25,7 +25,7 @@ pub(crate) trait Value: Sized {
     /// Writes it.
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
     /// Reports what is missing or out of range below `path`.
-    fn check(&self, _path: &Path<'_>, _found: &mut Vec<FieldViolation>) {}
+    fn check(&self, _path: &Path<'_>, _found: &mut Found) {}
 }
 
 /// A value with an unset state that is not told apart from its default (proto3 implicit presence).
@@ -43,7 +43,7 @@ pub(crate) trait Field: Default {
     /// Writes the field.
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
     /// Reports what is missing or out of range below `path`.
-    fn check(&self, path: &Path<'_>, found: &mut Vec<FieldViolation>);
+    fn check(&self, path: &Path<'_>, found: &mut Found);
 }
 
 impl<T: Plain> Field for T {
@@ -56,7 +56,7 @@ impl<T: Plain> Field for T {
     fn write<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         Value::write(self, serializer)
     }
-    fn check(&self, path: &Path<'_>, found: &mut Vec<FieldViolation>) {
+    fn check(&self, path: &Path<'_>, found: &mut Found) {
         Value::check(self, path, found);
     }
 }
@@ -74,7 +74,7 @@ impl<T: Value> Field for Option<T> {
             None => serializer.serialize_none(),
         }
     }
-    fn check(&self, path: &Path<'_>, found: &mut Vec<FieldViolation>) {
+    fn check(&self, path: &Path<'_>, found: &mut Found) {
         if let Some(value) = self {
             value.check(path, found);
         }
@@ -95,8 +95,11 @@ impl<T: Value> Field for Vec<T> {
         }
         list.end()
     }
-    fn check(&self, path: &Path<'_>, found: &mut Vec<FieldViolation>) {
+    fn check(&self, path: &Path<'_>, found: &mut Found) {
         for (index, value) in self.iter().enumerate() {
+            if found.is_full() {
+                break;
+            }
             value.check(&path.index(index), found);
         }
     }
@@ -116,7 +119,7 @@ impl<T: Value> Field for BTreeMap<String, T> {
         }
         map.end()
     }
-    fn check(&self, path: &Path<'_>, found: &mut Vec<FieldViolation>) {
+    fn check(&self, path: &Path<'_>, found: &mut Found) {
         for (key, value) in self {
             value.check(&path.field(key), found);
         }

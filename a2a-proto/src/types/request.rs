@@ -2,9 +2,8 @@
 
 use jiff::Timestamp;
 
-use crate::error::FieldViolation;
 use crate::types::declare::message;
-use crate::types::validate::{Path, Rules, Validate, no_rules};
+use crate::types::validate::{Found, Path, Rules, Validate, no_rules};
 use crate::types::{Message, Metadata, Task, TaskPushNotificationConfig, TaskState};
 
 /// How many tasks one page of a list may hold (A2A §3.1.4).
@@ -128,28 +127,28 @@ no_rules!(
     GetExtendedAgentCardRequest,
 );
 
-fn not_negative(name: &str, length: Option<i32>, path: &Path<'_>, found: &mut Vec<FieldViolation>) {
+fn not_negative(name: &str, length: Option<i32>, path: &Path<'_>, found: &mut Found) {
     if length.is_some_and(i32::is_negative) {
         found.push(path.field(name).violation("must not be negative"));
     }
 }
 
 impl Rules for SendMessageConfiguration {
-    fn rules(&self, path: &Path<'_>, found: &mut Vec<FieldViolation>) {
+    fn rules(&self, path: &Path<'_>, found: &mut Found) {
         not_negative("historyLength", self.history_length, path, found);
     }
 }
 impl Validate for SendMessageConfiguration {}
 
 impl Rules for GetTaskRequest {
-    fn rules(&self, path: &Path<'_>, found: &mut Vec<FieldViolation>) {
+    fn rules(&self, path: &Path<'_>, found: &mut Found) {
         not_negative("historyLength", self.history_length, path, found);
     }
 }
 impl Validate for GetTaskRequest {}
 
 impl Rules for ListTasksRequest {
-    fn rules(&self, path: &Path<'_>, found: &mut Vec<FieldViolation>) {
+    fn rules(&self, path: &Path<'_>, found: &mut Found) {
         if self
             .page_size
             .is_some_and(|size| !PAGE_SIZE.contains(&size))

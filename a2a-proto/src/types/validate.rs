@@ -75,10 +75,47 @@ impl fmt::Display for Path<'_> {
     }
 }
 
+/// The most violations that are told: an object with this many wrong places is rubbish, and the rest helps nobody.
+const MAX_VIOLATIONS: usize = 16;
+
+/// What was wrong so far, as far as it is told.
+#[derive(Debug, Default)]
+pub(crate) struct Found(Vec<FieldViolation>);
+
+impl Found {
+    /// What is wrong with `value` itself.
+    pub(crate) fn of(value: &impl Value) -> Self {
+        let mut found = Self::default();
+        value.check(&Path::ROOT, &mut found);
+        found
+    }
+
+    /// One more, unless there are enough.
+    pub(crate) fn push(&mut self, violation: FieldViolation) {
+        if !self.is_full() {
+            self.0.push(violation);
+        }
+    }
+
+    /// Whether more need not be looked for.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= MAX_VIOLATIONS
+    }
+
+    /// `value`, if nothing was wrong on the way to it.
+    pub(crate) fn checked<T>(self, value: T) -> Result<T, A2aError> {
+        if self.0.is_empty() {
+            Ok(value)
+        } else {
+            Err(A2aError::InvalidParams { violations: self.0 })
+        }
+    }
+}
+
 /// Rules of one message beyond "is required".
 pub(crate) trait Rules {
     /// Reports what breaks them.
-    fn rules(&self, _path: &Path<'_>, _found: &mut Vec<FieldViolation>) {}
+    fn rules(&self, _path: &Path<'_>, _found: &mut Found) {}
 }
 
 /// Says whether an object is complete and in range.
@@ -87,22 +124,15 @@ pub(crate) trait Rules {
     reason = "only the types of this crate can be validated"
 )]
 pub trait Validate: Value {
-    /// Everything that is wrong, in the order of the fields; empty when the object is valid.
+    /// What is wrong, in the order of the fields, at most sixteen times; empty when the object is valid.
     fn violations(&self) -> Vec<FieldViolation> {
-        let mut found = Vec::new();
-        self.check(&Path::ROOT, &mut found);
-        found
+        Found::of(self).0
     }
 
     /// # Errors
-    /// [`A2aError::InvalidParams`] with all violations.
+    /// [`A2aError::InvalidParams`] with the violations.
     fn validate(&self) -> Result<(), A2aError> {
-        let violations = self.violations();
-        if violations.is_empty() {
-            Ok(())
-        } else {
-            Err(A2aError::InvalidParams { violations })
-        }
+        Found::of(self).checked(())
     }
 }
 

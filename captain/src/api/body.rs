@@ -1,6 +1,8 @@
 //! Reading request bodies: JSON only, bounded by the router's body limit, unknown fields refused by the types, and
 //! every mistake answered with the place where it is. Nothing here knows a particular request.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
@@ -8,6 +10,9 @@ use http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 
 use super::error::{ApiError, Problem};
+
+/// How long a client may take to send its body; as the protocol's server has it.
+const BODY_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A JSON body of type `T`.
 #[derive(Debug)]
@@ -28,15 +33,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
             .extensions()
             .get::<BodyLimit>()
             .map_or(0, |limit| limit.0);
-        let bytes =
-            Bytes::from_request(request, state)
-                .await
-                .map_err(|rejection| match rejection.status() {
-                    StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge { limit },
-                    _ => ApiError::MalformedJson {
-                        problem: "the body ended early".to_owned(),
-                    },
-                })?;
+        let malformed = |problem: String| ApiError::MalformedJson { problem };
+        let body = tokio::time::timeout(BODY_TIMEOUT, Bytes::from_request(request, state)).await;
+        let late = format!(
+            "the body did not arrive within {} s",
+            BODY_TIMEOUT.as_secs()
+        );
+        let body = body.map_err(|_| malformed(late))?;
+        let bytes = body.map_err(|rejection| match rejection.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::TooLarge { limit },
+            _ => malformed("the body ended early".to_owned()),
+        })?;
         parse(&bytes).map(Self)
     }
 }

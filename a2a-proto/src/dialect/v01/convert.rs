@@ -8,8 +8,8 @@ use super::objects::{
 use crate::dialect::part::Members;
 use crate::dialect::push::PushNotificationConfig;
 use crate::dialect::words::{Time, role_out, state_in, state_out};
-use crate::error::{A2aError, FieldViolation};
-use crate::types::validate::Path;
+use crate::error::A2aError;
+use crate::types::validate::{Found, Path};
 use crate::types::{self, Role, SendMessageConfiguration, SendMessageRequest, Validate as _};
 
 impl SendParams {
@@ -19,11 +19,9 @@ impl SendParams {
     /// # Errors
     /// [`A2aError::InvalidParams`] with everything that is wrong.
     pub fn into_request(self, message_id: String) -> Result<SendMessageRequest, A2aError> {
-        let mut found = self.violations();
+        let mut found = Found::of(&self);
         let message = message_in(self.message, &Path::ROOT.field("message"), &mut found);
-        if !found.is_empty() {
-            return Err(A2aError::InvalidParams { violations: found });
-        }
+        found.checked(())?;
         let push = self.push_notification;
         let configuration = SendMessageConfiguration {
             history_length: self.history_length,
@@ -91,7 +89,7 @@ impl TaskPushNotificationConfig {
 pub(in crate::dialect) fn message_in(
     message: Message,
     path: &Path<'_>,
-    found: &mut Vec<FieldViolation>,
+    found: &mut Found,
 ) -> types::Message {
     let role = match message.role.as_str() {
         "" | "user" => Role::User,
@@ -115,21 +113,13 @@ impl Message {
     /// # Errors
     /// [`A2aError::InvalidParams`] with everything that is wrong.
     pub fn into_message(self) -> Result<types::Message, A2aError> {
-        let mut found = Vec::new();
+        let mut found = Found::default();
         let message = message_in(self, &Path::ROOT, &mut found);
-        if found.is_empty() {
-            Ok(message)
-        } else {
-            Err(A2aError::InvalidParams { violations: found })
-        }
+        found.checked(message)
     }
 }
 
-fn parts_in(
-    parts: Vec<Part>,
-    path: &Path<'_>,
-    found: &mut Vec<FieldViolation>,
-) -> Vec<types::Part> {
+fn parts_in(parts: Vec<Part>, path: &Path<'_>, found: &mut Found) -> Vec<types::Part> {
     let mut converted = Vec::with_capacity(parts.len());
     for (index, part) in parts.into_iter().enumerate() {
         let Part {
@@ -154,11 +144,7 @@ fn parts_in(
 }
 
 impl TaskStatus {
-    pub(super) fn into_status(
-        self,
-        path: &Path<'_>,
-        found: &mut Vec<FieldViolation>,
-    ) -> types::TaskStatus {
+    pub(super) fn into_status(self, path: &Path<'_>, found: &mut Found) -> types::TaskStatus {
         let state = state_in(&self.state).unwrap_or_else(|| {
             found.push(path.field("state").violation("is no state of A2A 0.1"));
             types::TaskState::Unspecified
@@ -175,11 +161,7 @@ impl TaskStatus {
 
 impl Artifact {
     /// The artifact of 1.0. Its place is all the identity that it has.
-    pub(super) fn into_artifact(
-        self,
-        path: &Path<'_>,
-        found: &mut Vec<FieldViolation>,
-    ) -> types::Artifact {
+    pub(super) fn into_artifact(self, path: &Path<'_>, found: &mut Found) -> types::Artifact {
         types::Artifact {
             artifact_id: self.index.to_string(),
             name: self.name,
@@ -197,7 +179,7 @@ impl Task {
     /// # Errors
     /// [`A2aError::InvalidParams`] with everything that is wrong.
     pub fn into_task(self) -> Result<types::Task, A2aError> {
-        let mut found = Vec::new();
+        let mut found = Found::default();
         let (artifacts, history) = (Path::ROOT.field("artifacts"), Path::ROOT.field("history"));
         let task = types::Task {
             id: self.id,
@@ -216,11 +198,7 @@ impl Task {
             metadata: self.metadata,
             ..types::Task::default()
         };
-        if found.is_empty() {
-            Ok(task)
-        } else {
-            Err(A2aError::InvalidParams { violations: found })
-        }
+        found.checked(task)
     }
 }
 

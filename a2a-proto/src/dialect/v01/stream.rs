@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::convert::{artifact_out, status_out};
 use super::objects::{TaskArtifactUpdateEvent, TaskStatusUpdateEvent};
-use crate::error::{A2aError, FieldViolation};
-use crate::types::validate::Path;
+use crate::error::A2aError;
+use crate::types::validate::{Found, Path};
 use crate::types::{self, Artifact, StreamResponse, TaskState, TaskStatus};
 
 /// One event of a stream.
@@ -49,7 +49,7 @@ impl Event {
     /// # Errors
     /// [`A2aError::InvalidParams`] with everything that is wrong.
     pub fn into_response(self, context_id: &str) -> Result<StreamResponse, A2aError> {
-        let mut found: Vec<FieldViolation> = Vec::new();
+        let mut found = Found::default();
         let context_id = context_id.to_owned();
         let event = match self {
             Self::Status(update) => types::TaskStatusUpdateEvent {
@@ -77,11 +77,7 @@ impl Event {
                 .into()
             }
         };
-        if found.is_empty() {
-            Ok(event)
-        } else {
-            Err(A2aError::InvalidParams { violations: found })
-        }
+        found.checked(event)
     }
 }
 

@@ -7,20 +7,8 @@ use super::objects::{
 };
 use crate::dialect::part::Members;
 use crate::dialect::words::{Time, role_in, role_out, state_in, state_out};
-use crate::error::{A2aError, FieldViolation};
-use crate::types::validate::Path;
+use crate::types::validate::{Found, Path};
 use crate::types::{self, Role, TaskState};
-
-type Found = Vec<FieldViolation>;
-
-/// The result, if nothing wrong was found on the way to it.
-pub(super) fn checked<T>(value: T, found: Found) -> Result<T, A2aError> {
-    if found.is_empty() {
-        Ok(value)
-    } else {
-        Err(A2aError::InvalidParams { violations: found })
-    }
-}
 
 /// What `convert` makes of each element.
 pub(super) fn each<T, U>(

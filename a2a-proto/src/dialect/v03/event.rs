@@ -3,10 +3,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::convert::{artifact_update_in, checked, closes, message_in, status_update_in, task_in};
+use super::convert::{artifact_update_in, closes, message_in, status_update_in, task_in};
 use super::objects::{Message, Task, TaskArtifactUpdateEvent, TaskStatusUpdateEvent};
 use crate::error::A2aError;
-use crate::types::validate::Path;
+use crate::types::validate::{Found, Path};
 use crate::types::{self, SendMessageResponse, StreamResponse};
 
 /// One answer or event.
@@ -68,14 +68,14 @@ impl Event {
     /// # Errors
     /// [`A2aError::InvalidParams`] with everything that is wrong.
     pub fn into_response(self) -> Result<StreamResponse, A2aError> {
-        let mut found = Vec::new();
+        let mut found = Found::default();
         let event = match self {
             Self::Task(task) => task_in(task, &Path::ROOT, &mut found).into(),
             Self::Message(message) => message_in(message, &Path::ROOT, &mut found).into(),
             Self::StatusUpdate(update) => status_update_in(update, &mut found).into(),
             Self::ArtifactUpdate(update) => artifact_update_in(update, &mut found).into(),
         };
-        checked(event, found)
+        found.checked(event)
     }
 
     /// The answer of 1.0 to a send.
@@ -99,9 +99,9 @@ impl Task {
     /// # Errors
     /// [`A2aError::InvalidParams`] with everything that is wrong.
     pub fn into_task(self) -> Result<types::Task, A2aError> {
-        let mut found = Vec::new();
+        let mut found = Found::default();
         let task = task_in(self, &Path::ROOT, &mut found);
-        checked(task, found)
+        found.checked(task)
     }
 }
 

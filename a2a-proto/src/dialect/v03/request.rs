@@ -5,7 +5,7 @@ use super::objects::Message;
 use crate::dialect::push::PushNotificationConfig;
 use crate::error::A2aError;
 use crate::types::declare::message;
-use crate::types::validate::{Path, no_rules};
+use crate::types::validate::{Found, Path, no_rules};
 use crate::types::{
     self, CancelTaskRequest, DeleteTaskPushNotificationConfigRequest,
     GetTaskPushNotificationConfigRequest, GetTaskRequest, ListTaskPushNotificationConfigsRequest,
@@ -110,11 +110,9 @@ impl MessageSendParams {
     /// # Errors
     /// [`A2aError::InvalidParams`] with everything that is wrong.
     pub fn into_request(self) -> Result<SendMessageRequest, A2aError> {
-        let mut found = self.violations();
+        let mut found = Found::of(&self);
         let message = convert::message_in(self.message, &Path::ROOT.field("message"), &mut found);
-        if !found.is_empty() {
-            return Err(A2aError::InvalidParams { violations: found });
-        }
+        found.checked(())?;
         let request = SendMessageRequest {
             message,
             configuration: self

@@ -180,3 +180,27 @@ async fn body_that_is_cut_short_begins_nothing() {
     drop(socket);
     assert_eq!(server.get("/tasks").await.json()["totalSize"], 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answer_to_many_mistakes_is_short() {
+    let server = Running::start().await;
+    let parts = format!("[{}{{}}]", "{},".repeat(10_000));
+    let message = format!(r#"{{"messageId":"m","role":"ROLE_USER","parts":{parts}}}"#);
+    let params = format!(r#"{{"message":{message}}}"#);
+    let call = |method: &str, params: &str| {
+        format!(r#"{{"jsonrpc":"2.0","id":7,"method":"{method}","params":{params}}}"#)
+    };
+    let old = format!(r#"{{"id":"t","message":{{"role":"user","parts":{parts}}}}}"#);
+    let older = format!(r#"{{"message":{{"messageId":"m","role":"user","parts":{parts}}}}}"#);
+    for (path, body) in [
+        ("/", call("SendMessage", &params)),
+        ("/", call("message/send", &older)),
+        ("/", call("tasks/send", &old)),
+        ("/message:send", params),
+        ("/tasks/send", old),
+    ] {
+        let reply = server.send("POST", path, &JSON, body.as_bytes()).await;
+        assert!(reply.json()["error"]["message"].is_string(), "{path}");
+        assert!(reply.body.len() < 16 * 1024, "{path}: {}", reply.body.len());
+    }
+}

@@ -6,12 +6,10 @@ use super::objects::{
     TaskArtifactUpdateEvent, TaskState, TaskStatus, TaskStatusUpdateEvent,
 };
 use crate::dialect::part::{FileContent, Members};
-use crate::dialect::v03::convert::{checked, closes, each};
-use crate::error::{A2aError, FieldViolation};
+use crate::dialect::v03::convert::{closes, each};
+use crate::error::A2aError;
 use crate::types;
-use crate::types::validate::Path;
-
-type Found = Vec<FieldViolation>;
+use crate::types::validate::{Found, Path};
 
 impl From<types::TaskState> for TaskState {
     fn from(state: types::TaskState) -> Self {
@@ -198,9 +196,9 @@ impl Task {
     /// # Errors
     /// [`A2aError::InvalidParams`] with everything that is wrong.
     pub fn into_task(self) -> Result<types::Task, A2aError> {
-        let mut found = Vec::new();
+        let mut found = Found::default();
         let task = task_in(self, &Path::ROOT, &mut found);
-        checked(task, found)
+        found.checked(task)
     }
 }
 
@@ -238,7 +236,7 @@ impl StreamResponse {
     /// # Errors
     /// [`A2aError::InvalidParams`] with everything that is wrong.
     pub fn into_response(self) -> Result<types::StreamResponse, A2aError> {
-        let mut found = Vec::new();
+        let mut found = Found::default();
         let event = match self {
             Self::Task(task) => task_in(task, &Path::ROOT.field("task"), &mut found).into(),
             Self::Message(message) => {
@@ -269,7 +267,7 @@ impl StreamResponse {
                 .into()
             }
         };
-        checked(event, found)
+        found.checked(event)
     }
 }
 
@@ -288,13 +286,13 @@ impl SendMessageResponse {
     /// # Errors
     /// [`A2aError::InvalidParams`] with everything that is wrong.
     pub fn into_answer(self) -> Result<types::SendMessageResponse, A2aError> {
-        let mut found = Vec::new();
+        let mut found = Found::default();
         let answer = match self {
             Self::Task(task) => task_in(task, &Path::ROOT.field("task"), &mut found).into(),
             Self::Message(message) => {
                 message_in(message, &Path::ROOT.field("message"), &mut found).into()
             }
         };
-        checked(answer, found)
+        found.checked(answer)
     }
 }

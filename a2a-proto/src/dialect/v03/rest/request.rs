@@ -5,9 +5,8 @@ use super::objects::{
     CreateTaskPushNotificationConfigRequest, ListTaskPushNotificationConfigResponse,
     ListTasksResponse, SendMessageConfiguration, SendMessageRequest, TaskPushNotificationConfig,
 };
-use crate::dialect::v03::convert::checked;
 use crate::error::A2aError;
-use crate::types::validate::Path;
+use crate::types::validate::{Found, Path};
 use crate::types::{self, Validate as _};
 
 impl SendMessageRequest {
@@ -17,7 +16,7 @@ impl SendMessageRequest {
     /// # Errors
     /// [`A2aError::InvalidParams`] with everything that is wrong.
     pub fn into_request(self) -> Result<types::SendMessageRequest, A2aError> {
-        let mut found = self.violations();
+        let mut found = Found::of(&self);
         let message = message_in(self.request, &Path::ROOT.field("message"), &mut found);
         let request = types::SendMessageRequest {
             message,
@@ -35,7 +34,7 @@ impl SendMessageRequest {
             metadata: self.metadata,
             ..types::SendMessageRequest::default()
         };
-        let request = checked(request, found)?;
+        let request = found.checked(request)?;
         request.validate()?;
         Ok(request)
     }
