@@ -39,6 +39,7 @@ bench: ## Measure whole processes, and streams against a bare handler
 	$(CARGO) run --release --locked --quiet --package e2e --bin bench
 	$(CARGO) run --release --locked --quiet --package e2e --bin subscribers
 	$(CARGO) bench --locked --package a2a-proto --bench stream
+	$(CARGO) bench --locked --package captain --bench rate
 
 .PHONY: bench-sdks
 bench-sdks: ## Measure our server beside the official SDKs' own

@@ -2,7 +2,7 @@
 # Installs what the demo and the tests need besides git, make and a Rust toolchain, on Debian 12+ and Ubuntu 22.04+.
 #
 #   deploy/setup.sh          what a worker needs: bubblewrap, git, python3 (system packages) and opencode (.opencode/)
-#   deploy/setup.sh --test   also what `make test` needs: cargo-nextest and cargo-deny (.tools/)
+#   deploy/setup.sh --test   also what `make test` needs: cargo-nextest and cargo-deny (.tools/), PostgreSQL and openssl
 #   deploy/setup.sh --fuzz   what `make fuzz` needs: cargo-fuzz (.tools/), built from its source
 #
 # Does nothing, in well under a second, when all is there. Touches only system packages, .opencode/ and .tools/.
@@ -42,6 +42,10 @@ missing_packages() {
     have python3 || echo python3
     have cc || echo build-essential
     agent_there "$1" || have npm || echo npm
+    if [ "$2" = yes ]; then
+        ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || echo postgresql
+        have openssl || echo openssl
+    fi
     if [ "$2" = yes ] && ! tools_there && ! python3 -c 'import ensurepip' 2>/dev/null; then echo python3-venv; fi
 }
 
@@ -56,8 +60,19 @@ install_packages() {
     fi
     say "installing $*"
     $as_root apt-get update -q >&2
-    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2 ||
-        die "apt could not install: $*"
+    apt_install() {
+        $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@" >&2 ||
+            die "apt could not install: $*"
+    }
+    case " $* " in
+        *" postgresql "*)
+            # The package would set up a server for the whole machine; the tests start their own and need none.
+            apt_install postgresql-common
+            $as_root sed -i 's/^#\? *create_main_cluster *=.*/create_main_cluster = false/' \
+                /etc/postgresql-common/createcluster.conf
+            ;;
+    esac
+    apt_install "$@"
 }
 
 install_agent() {

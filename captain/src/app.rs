@@ -2,6 +2,8 @@
 //! workers, engine, API. `captain serve` runs it until a signal; `captain run` runs it for one job. Only when everything
 //! before has worked does anybody hear of it.
 
+mod store;
+
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -23,10 +25,13 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use crate::agent::{AgentOptions, CaptainAgent, Identity};
+pub(crate) use self::store::DATABASE_FILE;
+
+use crate::agent::{AgentOptions, CaptainAgent, Identity, SharedLog};
 use crate::api::{ApiState, router};
-use crate::auth::{WorkerTokens, user_token};
+use crate::auth::{TOKEN_FILE, WorkerTokens, user_token};
 use crate::backend::local::{LocalBackend, LocalOptions, find_worker};
 use crate::config::{AgentConfig, Config};
 use crate::engine::ports::SystemDice;
@@ -34,21 +39,21 @@ use crate::engine::{self, Handle, Options, Ports};
 use crate::error::StartError;
 use crate::link::WorkerLink;
 use crate::planner::Planners;
-use crate::store::SqliteStore;
+use crate::upkeep::Janitor;
 use crate::workspace::{Git, ImportLimits, Workspaces};
 
 /// The one user of a captain with one token.
 const USER: &str = "user";
 /// The provider key of the captain's environment, kept for the workers' supervisors.
 const PROVIDER_KEY_FILE: &str = "provider-key";
-/// The database, in the state folder.
-const DATABASE_FILE: &str = "captain.sqlite";
 /// The log of the A2A tasks, in the state folder.
-const TASKS_FILE: &str = "tasks.sqlite";
+pub(crate) const TASKS_FILE: &str = "tasks.sqlite";
 /// What push configurations are sealed with, in the state folder; made with the first of them.
 const PUSH_KEY_FILE: &str = "push.key";
 /// How long stopping a job may take before its client is told that it did not: longer than stopping every worker takes.
 const CANCEL_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long answers that are being given may take when the captain stops; event streams end at once.
+const DRAIN: Duration = Duration::from_secs(5);
 /// Connections beside the event streams: for calls.
 const SPARE_CONNECTIONS: usize = 256;
 /// Held by the captain that uses the state folder.
@@ -98,18 +103,22 @@ pub async fn start(
     };
     let Files {
         dir,
+        shared,
         workers_dir,
         lock,
         token,
         tokens,
-        store,
-        task_log,
         agent,
     } = files;
+    let store = store::open(config, &dir, &tokens, tasks.tracker(), stop).await?;
+    let task_log = {
+        let path = dir.join(TASKS_FILE);
+        Arc::new(tokio::task::spawn_blocking(move || SqliteLog::open(path)).await??)
+    };
 
     let git = Git::new(std::env::var_os("PATH").unwrap_or_default());
     let keep = config.retention.keep_workers;
-    let jobs = dir.join("jobs");
+    let jobs = shared.join("jobs");
     let workspaces = Workspaces::new(git, jobs.clone(), ImportLimits::default(), keep);
     let backend = Arc::new(LocalBackend::new(LocalOptions {
         workers_dir,
@@ -137,13 +146,31 @@ pub async fn start(
         backend: Arc::clone(&backend) as _,
         link,
         workspace: Arc::new(workspaces.clone()),
-        store: Arc::new(store),
+        store: Arc::clone(&store),
         clock: Arc::new(SystemClock),
         ids: Arc::new(UuidV7),
         dice: Arc::new(SystemDice),
     };
-    let engine = engine::start(options, ports, tasks, stop).await?;
+    // Answers that are being given come first, the engine that gives them goes after them.
+    let after_drain = CancellationToken::new();
+    let connections = TaskTracker::new();
+    let (drained, stopped) = (connections.clone(), stop.clone());
+    let guard = after_drain.clone().drop_guard();
+    tasks.spawn(TaskKind::Supporting, "drain", async move {
+        let _stops_the_engine = guard;
+        stopped.cancelled().await;
+        drained.close();
+        tokio::time::timeout(DRAIN, drained.wait()).await
+    });
+    let engine = engine::start(options, ports, tasks, &after_drain).await?;
 
+    let several = store.cluster().is_some();
+    let janitor = Janitor::new(
+        store,
+        Arc::clone(&task_log),
+        shared.join("jobs"),
+        Arc::new(SystemClock),
+    );
     let auth = authenticator(config, &token);
     let repo_roots: Arc<[PathBuf]> = config.repo_roots.clone().into();
     let identity = Identity {
@@ -162,11 +189,12 @@ pub async fn start(
     }));
     let pusher = Pusher::new(PushOptions {
         allow: AllowList::new(config.push_allow.iter().cloned()),
-        ..PushOptions::new(Keyring::at(dir.join(PUSH_KEY_FILE)))
+        ..PushOptions::new(Keyring::at(shared.join(PUSH_KEY_FILE)))
     });
+    let makes_tasks = several.then(|| Arc::clone(&agent));
     let server = Server::new(
         Arc::clone(&agent),
-        task_log,
+        Arc::new(SharedLog::new(task_log, makes_tasks)),
         a2a.apply(ServerOptions {
             tracker: tasks.tracker().clone(),
             shutdown: stop.clone(),
@@ -184,8 +212,18 @@ pub async fn start(
         .map_err(|error| StartError::Adopt(error.into()))?;
     server.resume_push().await?;
 
+    if let Some(age) = config.retention.jobs {
+        let pruning = janitor.clone().run(age, stop.clone());
+        tasks.spawn(TaskKind::Supporting, "retention", async move {
+            pruning.await;
+            Ok::<(), std::convert::Infallible>(())
+        });
+    }
+
     let api = router(ApiState {
         engine: engine.clone(),
+        janitor,
+        tracker: tasks.tracker().clone(),
         tasks: agent,
         backend,
         workspaces,
@@ -197,14 +235,14 @@ pub async fn start(
         max_body_bytes: config.limits.max_body_bytes.get(),
         stop: stop.clone(),
     });
-    let connections = config.limits.max_streams.get() + SPARE_CONNECTIONS;
+    let max_connections = config.limits.max_streams.get() + SPARE_CONNECTIONS;
     let serving = serve_with(
         listener,
         tls,
         // What REST does not take is the protocol's.
         api.merge(server.router()),
+        max_connections,
         connections,
-        tasks.tracker().clone(),
         stop.clone(),
     );
     tasks.spawn(TaskKind::Essential, "api", serving);
@@ -233,35 +271,51 @@ pub async fn start(
 /// What is read from and written to the state folder before anything runs.
 struct Files {
     dir: PathBuf,
+    /// What all captains of one database share; else the same folder.
+    shared: PathBuf,
     workers_dir: PathBuf,
     lock: File,
     token: SecretString,
     tokens: WorkerTokens,
-    store: SqliteStore,
-    task_log: Arc<SqliteLog>,
     agent: AgentConfig,
 }
 
 /// Blocks.
 fn open(config: &Config) -> Result<Files, StartError> {
     let dir = private_dir(config.captain_dir()?)?;
-    // The user's common folder of workers, unless this captain keeps to itself.
-    let workers_dir = private_dir(match &config.state_dir {
-        Some(_) => dir.join("workers"),
-        None => default_root()?.join("workers"),
+    let shared = match &config.store.shared_dir {
+        Some(shared) => private_dir(shared.clone())?,
+        None => dir.clone(),
+    };
+    // The user's common folder of workers, unless this captain keeps to itself. What is shared between machines has a
+    // folder for each: a process of another machine can neither be watched nor stopped from here.
+    let workers_dir = private_dir(match (&config.store.shared_dir, &config.state_dir) {
+        (Some(_), _) => shared.join("workers").join(store::host()),
+        (None, Some(_)) => dir.join("workers"),
+        (None, None) => default_root()?.join("workers"),
     })?;
     let lock = lock(&dir)?;
-    private_file(&dir, DATABASE_FILE)?;
     private_file(&dir, TASKS_FILE)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ids: Arc<dyn Ids> = Arc::new(UuidV7);
+    let (token, tokens) = {
+        // Captains that start at the same time make one identity and not two.
+        let _alone = store::wait_for_turn(&shared)?;
+        (
+            user_token(&shared)?,
+            WorkerTokens::load(&shared, clock, ids)?,
+        )
+    };
+    if shared != dir {
+        // Where the command line looks for it.
+        write_private(&dir.join(TOKEN_FILE), token.expose_secret().as_bytes())?;
+    }
     Ok(Files {
-        token: user_token(&dir)?,
-        tokens: WorkerTokens::load(&dir, clock, ids)?,
+        token,
+        tokens,
         agent: agent(config, &dir)?,
-        store: SqliteStore::open(&dir.join(DATABASE_FILE))?,
-        task_log: Arc::new(SqliteLog::open(dir.join(TASKS_FILE))?),
         dir,
+        shared,
         workers_dir,
         lock,
     })

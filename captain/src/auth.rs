@@ -128,6 +128,11 @@ impl WorkerTokens {
         })
     }
 
+    /// The name of the key, which says nothing about it (RFC 7638).
+    pub fn kid(&self) -> &str {
+        self.signer.kid()
+    }
+
     /// The public half, for the workers' trust files.
     pub fn jwks(&self) -> Jwks {
         self.signer.jwks()

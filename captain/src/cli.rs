@@ -5,16 +5,19 @@ mod a2a;
 mod answer;
 mod args;
 mod artifacts;
+mod backup;
 mod board;
 pub(crate) mod card;
 mod client;
 mod connect;
+mod doctor;
 mod follow;
 mod job;
 mod jobs;
 mod lines;
 mod out;
 mod output;
+mod prune;
 mod run;
 mod serve;
 mod text;
@@ -58,6 +61,7 @@ fn dispatch(cli: &Cli) -> Result<Exit, Failure> {
             output::bytes(&script)?;
             Ok(Exit::Ok)
         }
+        Command::Backup(args) => backup::run(cli, args),
         Command::Man { folder } => {
             let written = daemon::cli::man_pages(Cli::command(), folder);
             written.map_err(|error| output::failed(&folder.display().to_string(), &error))?;
@@ -88,6 +92,8 @@ async fn ask(cli: &Cli) -> Result<Exit, Failure> {
         Command::A2a(command) => a2a::run(cli, command).await,
         Command::Card(command) => card::run(cli, command).await,
         Command::Token(args) => token::run(args).await,
-        Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Ok),
+        Command::Prune(args) => prune::run(cli, args).await,
+        Command::Doctor(args) => doctor::run(cli, args).await,
+        Command::Backup(_) | Command::Completions { .. } | Command::Man { .. } => Ok(Exit::Ok),
     }
 }

@@ -4,6 +4,8 @@
 //! validated here, before a port is bound or a file is written, so that a wrong setting stops the start with the name
 //! of the setting in the message. This file decides nothing at run time and opens nothing but the configuration file.
 
+mod store;
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -17,6 +19,8 @@ use daemon::state::{StateError, default_root};
 use secrecy::SecretString;
 use serde::Deserialize;
 use url::Url;
+
+pub use self::store::{RetentionConfig, StoreArgs, StoreConfig, parse_age};
 
 /// The captain's default port (decision 5 of the ports table in the README).
 pub const DEFAULT_PORT: u16 = 8000;
@@ -50,6 +54,8 @@ pub struct Config {
     pub agent: AgentConfig,
     /// How the captain serves A2A.
     pub a2a: A2aArgs,
+    /// Where the jobs' logs are kept.
+    pub store: StoreConfig,
     /// Bounds on what the captain takes on.
     pub limits: LimitConfig,
     /// What is kept after a job's end.
@@ -105,14 +111,6 @@ pub struct LimitConfig {
     pub worker_grace_seconds: u64,
 }
 
-/// What is kept after a job's end.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct RetentionConfig {
-    /// Keep the workers' folders (logs are kept in any case).
-    pub keep_workers: bool,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -126,6 +124,7 @@ impl Default for Config {
             push_allow: Vec::new(),
             agent: AgentConfig::default(),
             a2a: A2aArgs::default(),
+            store: StoreConfig::default(),
             limits: LimitConfig::default(),
             retention: RetentionConfig::default(),
             provider_key: None,
@@ -220,6 +219,12 @@ pub struct ConfigArgs {
     /// Keep the workers' folders after a job's end
     #[arg(long, env = "CAPTAIN_KEEP_WORKERS")]
     pub keep_workers: bool,
+    /// Forget jobs so long after their end, such as 30d [default: never]
+    #[arg(long, value_name = "AGE", env = "CAPTAIN_KEEP_JOBS", value_parser = parse_age)]
+    pub keep_jobs: Option<Duration>,
+    /// Where the jobs are kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
     /// How the captain serves A2A.
     #[command(flatten)]
     pub a2a: A2aArgs,
@@ -331,6 +336,8 @@ impl Config {
         set(&mut self.limits.max_workers, args.max_workers.as_ref());
         set(&mut self.limits.parallel, args.max_parallel.as_ref());
         self.a2a.overlay(&args.a2a);
+        self.store.overlay(&args.store);
+        set_some(&mut self.retention.jobs, args.keep_jobs.as_ref());
         self.retention.keep_workers |= args.keep_workers;
         self.take_environment_key(args);
     }
@@ -355,12 +362,7 @@ impl Config {
     }
 
     fn validate(&mut self) -> Result<(), ConfigError> {
-        fn invalid(setting: &'static str, problem: impl Into<String>) -> ConfigError {
-            ConfigError::Invalid {
-                setting,
-                problem: problem.into(),
-            }
-        }
+        self.store.validate()?;
         daemon::listen::check(self.listen, self.authentication())
             .map_err(|error| invalid("listen", error.to_string()))?;
         if self.tls_cert.is_some() != self.tls_key.is_some() {
@@ -455,6 +457,13 @@ impl LimitConfig {
     /// The time between the polite signal and the kill.
     pub fn worker_grace(&self) -> Duration {
         Duration::from_secs(self.worker_grace_seconds)
+    }
+}
+
+fn invalid(setting: &'static str, problem: impl Into<String>) -> ConfigError {
+    ConfigError::Invalid {
+        setting,
+        problem: problem.into(),
     }
 }
 

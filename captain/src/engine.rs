@@ -5,6 +5,7 @@
 //! so a captain that ends at any point goes on, after its next start, from where the log ends.
 
 mod actor;
+mod cluster;
 mod commit;
 mod driver;
 mod error;
@@ -13,6 +14,7 @@ mod handle;
 pub mod ports;
 mod provider;
 mod recover;
+mod strays;
 mod talk;
 #[cfg(test)]
 pub(crate) mod test_support;
@@ -112,7 +114,11 @@ pub async fn start(
     tasks: &Tasks,
     stop: &CancellationToken,
 ) -> Result<Handle, EngineError> {
-    let jobs = recover::unfinished(&*ports.store).await?;
+    // Of several captains, each begins with none and claims what nobody has.
+    let jobs = match ports.store.cluster() {
+        None => recover::unfinished(&*ports.store).await?,
+        Some(_) => Vec::new(),
+    };
     let (actor, handle) = actor::Actor::new(
         options,
         ports,

@@ -67,6 +67,17 @@ pub enum StartError {
     /// The database cannot be opened.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The captains of this database have another identity.
+    #[error(
+        "the captains of the database {url} have another key than the one in {}: give all of them the same folder with --shared-dir",
+        shared.display()
+    )]
+    OtherIdentity {
+        /// The database.
+        url: String,
+        /// The folder with this captain's key.
+        shared: PathBuf,
+    },
     /// The task log cannot be opened.
     #[error("cannot use the task log")]
     Tasks(#[from] LogError),
@@ -92,9 +103,15 @@ impl StartError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Config(_)
+            | Self::OtherIdentity { .. }
             | Self::Tls(_)
             | Self::Listen(ListenError::PublicWithoutAuthentication { .. }) => Exit::BadInput,
-            Self::Listen(_) | Self::InUse { .. } | Self::NoWorker { .. } => Exit::Unavailable,
+            Self::Listen(_)
+            | Self::InUse { .. }
+            | Self::NoWorker { .. }
+            | Self::Store(StoreError::InUse { .. } | StoreError::Unreachable { .. }) => {
+                Exit::Unavailable
+            }
             Self::A2a(error) => error.exit(),
             Self::Identity(_) => Exit::NotPermitted,
             Self::State(_) | Self::Lock { .. } | Self::Store(_) | Self::Tasks(_) => Exit::Io,

@@ -16,4 +16,5 @@ pub mod error;
 pub mod link;
 pub mod planner;
 pub mod store;
+pub mod upkeep;
 pub mod workspace;

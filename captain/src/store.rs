@@ -1,12 +1,19 @@
-//! The jobs' logs. [`Store`] is what the engine needs of a database; [`MemoryStore`] and [`SqliteStore`] are two of
-//! them, held to the same promises by one contract test suite. Nothing here knows what an event means beyond its class.
+//! The jobs' logs. [`Store`] is what the engine needs of a database; [`MemoryStore`], [`SqliteStore`] and `PgStore` are
+//! such databases, held to the same promises by one contract test suite. [`Cluster`] is what several captains on one
+//! database need beside it. Nothing here knows what an event means beyond its class.
 
+mod cluster;
 #[cfg(test)]
-mod contract;
+pub(crate) mod contract;
+mod fence;
+pub(crate) mod files;
 mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 mod sqlite;
 
 use std::borrow::Cow;
+use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -16,6 +23,8 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use cluster::{Cluster, Handed};
+pub use fence::Fence;
 pub use memory::MemoryStore;
 pub use sqlite::SqliteStore;
 
@@ -52,7 +61,28 @@ pub trait Store: Send + Sync + 'static {
 
     /// The heads that pass the filter, newest job first.
     fn list<'a>(&'a self, filter: &'a Filter) -> BoxFuture<'a, Result<Vec<Head>, StoreError>>;
+
+    /// Forgets jobs that ended before `before` with their logs: the oldest, at most `limit` and [`MAX_PRUNE`], in one
+    /// transaction. Gives their names; none when there is nothing left to forget. Whatever the clock has done, a job
+    /// that has not ended is never forgotten.
+    fn prune(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<JobId>, StoreError>>;
+
+    /// What several captains on this database need of it; none for a database that one captain has to itself.
+    fn cluster(&self) -> Option<&dyn Cluster> {
+        None
+    }
 }
+
+/// Most jobs that are forgotten in one transaction: with logs of usual length it is a fraction of a second, and
+/// everything else that is to be written waits as long.
+pub const MAX_PRUNE: usize = 32;
+
+/// Why a database did not do it, in its own words.
+pub type Cause = Box<dyn Error + Send + Sync>;
 
 /// What kind of entry it is; all that readers need to know without opening it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,23 +228,31 @@ impl Filter {
 /// Why a log could not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The database file could not be opened or brought up to date.
-    #[error("cannot open the database {}", path.display())]
+    /// The database could not be opened or brought up to date.
+    #[error("cannot open the database {place}")]
     Open {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the address without a password.
+        place: String,
         /// Why.
         #[source]
-        source: rusqlite::Error,
+        source: Cause,
+    },
+    /// Another process has the database file.
+    #[error(
+        "another captain uses the database {}: stop it, or give this one another folder with --state-dir",
+        path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
     },
     /// A newer program has written the database.
     #[error(
-        "the database {} has format {found}, this program knows up to {known}: use the program that wrote it, or a newer one",
-        path.display()
+        "the database {place} has format {found}, this program knows up to {known}: use the program that wrote it, or a newer one"
     )]
     TooNew {
-        /// The file.
-        path: PathBuf,
+        /// The file, or the address without a password.
+        place: String,
         /// Its format.
         found: u32,
         /// The newest format that this program knows.
@@ -224,7 +262,22 @@ pub enum StoreError {
     #[error(
         "the disk or the database is full: free some space, the captain goes on by itself then"
     )]
-    Full(#[source] rusqlite::Error),
+    Full(#[source] Cause),
+    /// The database server cannot be reached, or does not answer.
+    #[error("the database {place} does not answer: is it running, and reachable from here?")]
+    Unreachable {
+        /// The address without a password.
+        place: String,
+        /// Why.
+        #[source]
+        source: Cause,
+    },
+    /// The job is not this captain's any more: its lease has ended, and another captain may have taken the job over.
+    #[error("job {job} is another captain's now")]
+    Fenced {
+        /// The job.
+        job: JobId,
+    },
     /// Somebody else has written the log.
     #[error(
         "the log of job {job} does not end at {expected}: is a second captain using this database?"
@@ -237,10 +290,10 @@ pub enum StoreError {
     },
     /// Entries could not be added.
     #[error("cannot write to the database")]
-    Write(#[source] rusqlite::Error),
+    Write(#[source] Cause),
     /// Entries could not be read.
     #[error("cannot read the database")]
-    Read(#[source] rusqlite::Error),
+    Read(#[source] Cause),
     /// An event has no JSON form.
     #[error("cannot encode an event")]
     Encode(#[source] serde_json::Error),

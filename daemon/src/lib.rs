@@ -8,6 +8,7 @@ pub mod conformance;
 pub mod exit;
 pub mod lifecycle;
 pub mod listen;
+pub mod notify;
 pub mod process;
 pub mod serve;
 pub mod state;

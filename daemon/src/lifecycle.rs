@@ -56,6 +56,7 @@ impl Lifecycle {
             () = self.soft.cancelled() => {}
         }
         self.soft.cancel();
+        crate::notify::stopping();
         tokio::select! {
             () = self.tasks.wait() => {}
             name = signals.next() => info!(signal = name, "stopping now"),

@@ -13,7 +13,7 @@ use std::{
 };
 
 use daemon::process::ProcessIdentity;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, geteuid, kill_process_group};
 
 /// Where programs are looked for: the system's own folders, as on a user's machine.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -33,6 +33,24 @@ pub fn command(program: &Path, home: &Path) -> Command {
         .stdin(Stdio::null())
         .process_group(0);
     command
+}
+
+/// The command with its state folder on a disk of `kilobytes`, in a mount namespace of its own. Others see what is on it
+/// below `/proc/PID/root`.
+#[must_use]
+pub fn on_a_small_disk(wanted: &Command, disk: &Path, kilobytes: u32) -> Command {
+    let mut small = command(Path::new("/usr/bin/unshare"), disk);
+    if !geteuid().is_root() {
+        small.arg("--map-root-user");
+    }
+    let script =
+        format!("mount -t tmpfs -o size={kilobytes}k,mode=700 tmpfs \"$0\" && exec \"$@\"");
+    small
+        .args(["--mount", "/bin/sh", "-c", &script])
+        .arg(disk)
+        .arg(wanted.get_program())
+        .args(wanted.get_args());
+    small
 }
 
 /// Sets `name value` among arguments, in place of an earlier value.

@@ -3,8 +3,6 @@
 use std::{
     fs,
     os::unix::fs::{PermissionsExt, symlink},
-    path::Path,
-    process::Command,
 };
 
 use e2e::{
@@ -317,24 +315,12 @@ async fn second_captain_on_the_same_state_is_refused() {
     let _ = captain.api().get("/jobs").await;
 }
 
-/// The command with its state folder on a disk of `kilobytes`, in a mount namespace of its own.
-fn on_a_small_disk(command: &Command, disk: &Path, kilobytes: u32) -> Command {
-    let mut small = process::command(Path::new("/usr/bin/unshare"), disk);
-    if !rustix::process::geteuid().is_root() {
-        small.arg("--map-root-user");
-    }
-    let script = format!("mount -t tmpfs -o size={kilobytes}k tmpfs \"$0\" && exec \"$@\"");
-    small.args(["--mount", "/bin/sh", "-c", &script]).arg(disk);
-    small.arg(command.get_program()).args(command.get_args());
-    small
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn full_disk_stops_the_start_and_says_so() {
     let captain = CaptainBuilder::scripted();
     let state = captain.folder().join("state");
     fs::create_dir(&state).unwrap();
-    let command = on_a_small_disk(&captain.command(), &state, 8);
+    let command = process::on_a_small_disk(&captain.command(), &state, 8);
     let _ = run(command, SOON)
         .await
         .exits(74)
@@ -343,7 +329,7 @@ async fn full_disk_stops_the_start_and_says_so() {
     let worker = WorkerBuilder::scripted();
     let state = worker.state_dir();
     fs::create_dir_all(&state).unwrap();
-    let command = on_a_small_disk(&worker.command(), &state, 8);
+    let command = process::on_a_small_disk(&worker.command(), &state, 8);
     let _ = run(command, SOON)
         .await
         .exits(74)

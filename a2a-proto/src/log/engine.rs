@@ -161,6 +161,11 @@ impl Engine {
         }
     }
 
+    #[cfg(feature = "sqlite")]
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     #[cfg(test)]
     pub(super) fn hot_tasks(&self) -> usize {
         self.shared.registry.len()

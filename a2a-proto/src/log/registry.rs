@@ -64,6 +64,25 @@ impl Registry {
         drop(removed);
     }
 
+    /// Takes out a task that is about to be forgotten. False if somebody holds it.
+    #[cfg(feature = "sqlite")]
+    pub(super) fn let_go(&self, id: &str) -> bool {
+        let mut hot = lock(&self.hot);
+        // The lock is held, so a count of one cannot grow.
+        if hot
+            .cells
+            .get(id)
+            .is_some_and(|cell| Arc::strong_count(cell) > 1)
+        {
+            return false;
+        }
+        let removed = hot.cells.remove(id);
+        hot.order.retain(|other| **other != *id);
+        drop(hot);
+        drop(removed);
+        true
+    }
+
     /// Evicts idle tasks while there are too many or they are too large.
     pub(super) fn trim(&self) {
         if self.bytes.load(Ordering::Relaxed) > self.max_bytes {

@@ -9,6 +9,7 @@ mod data;
 mod mirror;
 mod request;
 mod results;
+mod shared;
 mod tell;
 #[cfg(test)]
 mod tests;
@@ -33,6 +34,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use self::card::Identity;
 use self::mirror::Mirror;
+pub(crate) use self::shared::SharedLog;
 use crate::api::error::ApiError;
 use crate::api::job_spec;
 use crate::engine::{EngineError, Handle, Reply};
@@ -223,6 +225,11 @@ impl<L: TaskLog> CaptainAgent<L> {
 
     fn lock(&self) -> MutexGuard<'_, HashMap<JobId, CancellationToken>> {
         lock(&self.mirrors)
+    }
+
+    /// What is cancelled when a job has been told to its end; none if it is not being told.
+    fn telling(&self, id: &JobId) -> Option<CancellationToken> {
+        self.lock().get(id).cloned()
     }
 
     /// Takes the job of a first message on.

@@ -240,7 +240,10 @@ impl From<EngineError> for ApiError {
             },
             EngineError::BadJob(problem) => Self::invalid("", problem.clone()),
             EngineError::BadPlan(errors) => super::submit::bad_plan(errors, "plan"),
-            EngineError::TooManyJobs { .. } | EngineError::Stopped => Self::Busy {
+            EngineError::TooManyJobs { .. }
+            | EngineError::Stopped
+            | EngineError::Moved { .. }
+            | EngineError::NoLease => Self::Busy {
                 what: error.to_string(),
             },
             EngineError::BeyondEnd { after, last, .. } => Self::ResumeBeyondEnd {
@@ -248,6 +251,12 @@ impl From<EngineError> for ApiError {
                 last: *last,
             },
             EngineError::Store(store) if matches!(**store, StoreError::Full(_)) => Self::DiskFull,
+            EngineError::Store(store) if matches!(**store, StoreError::Unreachable { .. }) => {
+                tracing::warn!(error = daemon::cli::chain(&error), "request refused");
+                Self::Busy {
+                    what: "its database does not answer".to_owned(),
+                }
+            }
             EngineError::Store(_) | EngineError::Refused { .. } => Self::internal(&error),
         }
     }

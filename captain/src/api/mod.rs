@@ -7,13 +7,14 @@ mod artifacts;
 mod body;
 pub mod error;
 mod events;
-mod health;
+pub(crate) mod health;
 mod jobs;
 mod repo;
 mod submit;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod types;
+pub(crate) mod upkeep;
 mod workers;
 
 use std::fmt;
@@ -30,6 +31,7 @@ use axum::{Extension, Router};
 use http::{Method, Uri};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 
 pub(crate) use self::artifacts::encode as artifact_path;
@@ -40,6 +42,7 @@ use crate::agent::Tasks;
 use crate::auth::WorkerTokens;
 use crate::backend::StandAlone;
 use crate::engine::Handle;
+use crate::upkeep::Janitor;
 use crate::workspace::Workspaces;
 
 /// What the handlers need; cheap to clone.
@@ -65,6 +68,10 @@ pub struct ApiState {
     pub worker_grace: Duration,
     /// Largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// Forgets old jobs.
+    pub janitor: Janitor,
+    /// Where work goes on whose caller may leave.
+    pub tracker: TaskTracker,
     /// Cancelled when open streams must end.
     pub stop: CancellationToken,
 }
@@ -91,6 +98,7 @@ pub fn router(state: ApiState) -> Router {
             "/jobs/{id}/artifacts/result.tar.gz",
             get(artifacts::archive),
         )
+        .route("/prune", post(upkeep::prune))
         .route("/workers", get(workers::list).post(workers::spawn))
         .route("/workers/{id}", get(workers::one).delete(workers::stop))
         .route("/workers/{id}/token", post(workers::token))

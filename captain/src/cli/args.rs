@@ -116,6 +116,33 @@ Examples:
   curl -H \"Authorization: Bearer $(captain token)\" http://127.0.0.1:8000/jobs
   captain token --worker dev")]
     Token(TokenArgs),
+    /// Forget jobs that ended long ago, with their logs and files
+    #[command(after_help = "\
+Running jobs are never touched. A captain that is started with --keep-jobs does it by itself.
+
+Examples:
+  captain prune --older-than 30d
+  captain prune --older-than 12h --json")]
+    Prune(super::prune::PruneArgs),
+    /// Copy the databases of a captain, also of one that runs
+    #[command(after_help = "\
+The copy is as the databases were at one moment, and is checked. To go back to it, stop the captain and put its files in
+place of those in the state folder. Repositories and keys are files: copy the state folder's rest with any tool. Jobs in
+PostgreSQL are copied with pg_dump.
+
+Example:
+  captain backup /var/backups/flotilla/$(date +%F)")]
+    Backup(super::backup::BackupArgs),
+    /// Find out what a captain lacks on this machine, and save what a damaged database still holds
+    #[command(after_help = "\
+Takes the same settings as `captain serve`, so that it looks where that would. The exit code is 0 when nothing is wrong.
+With --repair, what can be read of a damaged database is written into a new file; the old one is left as it is.
+
+Examples:
+  captain doctor
+  captain doctor --config /etc/flotilla/captain.toml
+  captain doctor --repair saved.sqlite")]
+    Doctor(Box<super::doctor::DoctorArgs>),
     /// Print a completion script
     #[command(after_help = "\
 Example:

@@ -10,6 +10,7 @@ use daemon::conformance::{self, ConformanceOptions};
 use daemon::exit::Exit;
 use daemon::lifecycle::Lifecycle;
 use daemon::listen::Authentication;
+use daemon::tasks::TaskKind;
 use daemon::telemetry;
 use url::Url;
 
@@ -33,7 +34,22 @@ pub(crate) async fn serve(cli: &Cli, args: &ServeArgs) -> Result<Exit, Failure> 
         return conform(&config, profile).await;
     }
     let lifecycle = Lifecycle::new();
-    let _captain = start(&config, config.listen, &lifecycle).await?;
+    let captain = start(&config, config.listen, &lifecycle).await?;
+    daemon::notify::ready();
+    let engine = captain.engine.clone();
+    let watchdog = daemon::notify::watchdog(
+        move || {
+            let engine = engine.clone();
+            async move { engine.turns().await }
+        },
+        lifecycle.soft().clone(),
+    );
+    lifecycle
+        .tasks()
+        .spawn(TaskKind::Supporting, "watchdog", async move {
+            watchdog.await;
+            Ok::<(), std::convert::Infallible>(())
+        });
     stopped(&lifecycle).await
 }
 

@@ -135,3 +135,62 @@ fn receivers_of_push_notifications_are_read_from_file_and_flags() {
         "{error}"
     );
 }
+
+#[test]
+fn ages_are_days_and_hours() {
+    let day = Duration::from_secs(24 * 3600);
+    assert_eq!(parse_age("30d"), Ok(day * 30));
+    assert_eq!(parse_age("1w 2d"), Ok(day * 9));
+    assert_eq!(parse_age("90m"), Ok(Duration::from_secs(5400)));
+    for wrong in ["", "30", "soon", "1mo", "-3d"] {
+        assert!(parse_age(wrong).is_err(), "{wrong}");
+    }
+    let (_dir, path) = file("[retention]\njobs = \"30d\"\n");
+    let config = Config::load(&args(&["--config", &path])).unwrap();
+    assert_eq!(config.retention.jobs, Some(day * 30));
+    let (_dir, path) = file("[retention]\njobs = \"often\"\n");
+    assert!(error_of(&["--config", &path]).contains("is not a time"));
+}
+
+#[cfg(feature = "postgres")]
+#[test]
+fn the_password_of_a_database_is_only_ever_in_a_private_file() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use secrecy::ExposeSecret as _;
+
+    let typed = error_of(&["--store", "postgres://u:s3cret@db.example/d"]);
+    assert!(
+        typed.contains("store.url") && typed.contains("--store-password-file"),
+        "{typed}"
+    );
+    assert!(!typed.contains("s3cret"), "{typed}");
+    let (_dir, path) = file("only for tests\n");
+    let with_file = [
+        "--store",
+        "postgres://u@db.example/d",
+        "--store-password-file",
+        &path,
+    ];
+    let open_to_all = error_of(&with_file);
+    assert!(open_to_all.contains("chmod 600"), "{open_to_all}");
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let config = Config::load(&args(&with_file)).unwrap();
+    assert_eq!(
+        config.store.password.as_ref().unwrap().expose_secret(),
+        "only for tests"
+    );
+    assert!(!format!("{config:?}").contains("only for tests"));
+    for (flags, says) in [
+        (vec!["--store", "mysql://u@h/d"], "must be like postgres://"),
+        (vec!["--store", "postgres:///d"], "no host"),
+        (vec!["--shared-dir", "/srv"], "names none"),
+        (
+            vec!["--store", "postgres://u@h/d", "--store-ca", "/nowhere"],
+            "no file /nowhere",
+        ),
+    ] {
+        let error = error_of(&flags);
+        assert!(error.contains(says), "{flags:?}: {error}");
+    }
+}

@@ -20,13 +20,14 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 
+use super::cluster::Keeper;
 use super::commit::{Answer, Batch};
 use super::driver::Driver;
 use super::feed::{Feed, lock};
 use super::handle::{Handle, Reply, Snapshot};
-use super::ports::{Observation, Observed};
+use super::ports::Observation;
 use super::provider::Provider;
 use super::recover::Recovered;
 use super::{EngineError, Options, Ports, watch};
@@ -65,6 +66,8 @@ pub(super) enum Command {
         reply: Reply,
         answer: oneshot::Sender<Result<(), EngineError>>,
     },
+    /// Whether the loop turns.
+    Ping { answer: oneshot::Sender<()> },
     /// None means: not at hand, read it back.
     Get {
         job: JobId,
@@ -84,6 +87,10 @@ pub(super) enum Input {
     },
     /// All workers that the backend has.
     Listed(Vec<Observation>),
+    /// A job has become this captain's.
+    Owned(Box<Recovered>),
+    /// No job is this captain's any more.
+    Lost { done: oneshot::Sender<()> },
 }
 
 /// A job that has not ended.
@@ -110,6 +117,8 @@ pub(super) struct Actor {
     pub(super) changed: bool,
     /// When to look at the jobs again though nothing happens.
     pub(super) wake: Option<Timestamp>,
+    /// Begins when the loop does.
+    keeper: Option<Keeper>,
 }
 
 impl Actor {
@@ -128,9 +137,15 @@ impl Actor {
             feeds: Arc::default(),
             store: Arc::clone(&ports.store),
             options: Arc::clone(&options),
+            trouble: Arc::default(),
             stop: stop.clone(),
             stopped: CancellationToken::new(),
         };
+        let keeper = Keeper::new(
+            Arc::clone(&ports.store),
+            handle.commands.clone(),
+            reporting.clone(),
+        );
         let driver = Driver::new(
             ports.clone(),
             Arc::clone(&options),
@@ -151,15 +166,10 @@ impl Actor {
             batch: Batch::default(),
             changed: true,
             wake: None,
+            keeper: Some(keeper),
         };
-        for Recovered { job, seq, heard } in recovered {
-            let id = job.id().clone();
-            actor.batch.effects.extend(
-                job.pending_effects()
-                    .into_iter()
-                    .map(|effect| (id.clone(), effect)),
-            );
-            actor.adopt(job, seq, heard);
+        for recovered in recovered {
+            actor.own(recovered);
         }
         (actor, handle)
     }
@@ -184,6 +194,12 @@ impl Actor {
         self.settle();
         self.commit().await?;
         watch::spawn(&self.driver);
+        if let Some(keeper) = self.keeper.take() {
+            let stop = stop.clone();
+            self.driver.tracker.spawn(async move {
+                stop.run_until_cancelled(keeper.run()).await;
+            });
+        }
         let mut inputs = Vec::with_capacity(BATCH);
         loop {
             let wake = self.until_wake();
@@ -235,7 +251,7 @@ impl Actor {
                     .is_some_and(|live| matches!(live.job.state(), JobState::Cancelling { .. }))
                 {
                     // Asked before: the answer is the same.
-                    self.batch.answers.push(Answer::Done(answer));
+                    self.batch.answers.push(Answer::Done(job, answer));
                     return;
                 }
                 let event = JobEvent::JobCancelRequested {
@@ -254,6 +270,7 @@ impl Actor {
                 );
             }
             Command::Reply { job, reply, answer } => self.reply(&job, reply, answer),
+            Command::Ping { answer } => drop(answer.send(())),
             Command::Get { job, answer } => {
                 let found = self.jobs.get(&job).map(|live| Snapshot {
                     job: Arc::new(live.job.clone()),
@@ -315,7 +332,7 @@ impl Actor {
             // Either unknown or ended: the handle finds out which.
             None => EngineError::NotFound(job.clone()),
             Some(state) => match self.record(job, None, event) {
-                Ok(()) => return self.batch.answers.push(Answer::Done(answer)),
+                Ok(()) => return self.batch.answers.push(Answer::Done(job.clone(), answer)),
                 Err(refused) => {
                     debug!(%job, error = %refused, "refused");
                     EngineError::WrongState {
@@ -337,6 +354,12 @@ impl Actor {
                 events,
             } => self.take(&job, cursor, events),
             Input::Listed(workers) => self.release_strays(workers).await,
+            Input::Owned(recovered) => self.own(*recovered),
+            Input::Lost { done } => {
+                self.lose_all();
+                // Whoever waits for it may have ended.
+                let _ = done.send(());
+            }
         }
     }
 
@@ -443,39 +466,9 @@ impl Actor {
         self.wake = wakes.chain(self.provider.until(now)).min();
     }
 
-    /// Stops workers of ours that no attempt needs any more: a captain may have ended before it could. Workers of jobs
-    /// that this captain never had belong to another one.
-    async fn release_strays(&mut self, workers: Vec<Observation>) {
-        for Observation {
-            worker,
-            labels,
-            state,
-        } in workers
-        {
-            let Some(labels) = labels.filter(|_| !matches!(state, Observed::Exited { .. })) else {
-                continue;
-            };
-            let ours = match self.jobs.get(&labels.job) {
-                Some(live) if live.needs(&labels.subtask, labels.attempt) => continue,
-                Some(_) => true,
-                None => match self.ports.store.head(&labels.job).await {
-                    Ok(head) => head.is_some(),
-                    // The next listing comes to it again.
-                    Err(error) => {
-                        warn!(%worker, %error, "cannot tell whose worker it is");
-                        continue;
-                    }
-                },
-            };
-            if ours {
-                warn!(%worker, job = %labels.job, "stopping a worker that nobody needs");
-                self.driver.stop_worker(labels, None);
-            }
-        }
-    }
-
-    fn adopt(&mut self, job: Job, seq: u64, heard: Heard) {
-        let (id, feed) = (job.id().clone(), Feed::new(seq));
+    pub(super) fn adopt(&mut self, job: Job, seq: u64, heard: Heard) {
+        let feed = Feed::new(seq, self.handle.stopped.child_token());
+        let id = job.id().clone();
         lock(&self.handle.feeds).insert(id.clone(), Arc::clone(&feed));
         self.jobs.insert(
             id,
@@ -496,7 +489,7 @@ impl Live {
     }
 
     /// Whether an attempt is the one under way and its worker has not said its last word.
-    fn needs(&self, subtask: &SubtaskId, attempt: Attempt) -> bool {
+    pub(super) fn needs(&self, subtask: &SubtaskId, attempt: Attempt) -> bool {
         self.job.subtask(subtask).is_some_and(|one| {
             one.state.is_active()
                 && one.state != SubtaskState::Merging

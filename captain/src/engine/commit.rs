@@ -21,7 +21,31 @@ const STORE_RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) enum Answer {
     Submitted(JobId, oneshot::Sender<Result<JobId, EngineError>>),
-    Done(oneshot::Sender<Result<(), EngineError>>),
+    Done(JobId, oneshot::Sender<Result<(), EngineError>>),
+}
+
+impl Answer {
+    /// The job that it is about.
+    pub(super) fn job(&self) -> &JobId {
+        match self {
+            Self::Submitted(job, _) | Self::Done(job, _) => job,
+        }
+    }
+
+    /// A caller that has gone away needs no answer.
+    fn give(self) {
+        match self {
+            Self::Submitted(job, answer) => drop(answer.send(Ok(job))),
+            Self::Done(_, answer) => drop(answer.send(Ok(()))),
+        }
+    }
+
+    pub(super) fn refuse(self, error: EngineError) {
+        match self {
+            Self::Submitted(_, answer) => drop(answer.send(Err(error))),
+            Self::Done(_, answer) => drop(answer.send(Err(error))),
+        }
+    }
 }
 
 /// What has been applied and not yet stored.
@@ -35,17 +59,24 @@ pub(super) struct Batch {
 impl Actor {
     /// Stores the batch; then shows it, answers, and runs the effects.
     pub(super) async fn commit(&mut self) -> Result<(), EngineError> {
+        let mut troubled = false;
         while !self.batch.entries.is_empty() {
             match self.ports.store.append(self.parts()).await {
                 Ok(()) => break,
+                Err(StoreError::Fenced { job }) => self.lose(&job),
                 Err(conflict @ (StoreError::Conflict { .. } | StoreError::Closed)) => {
                     return Err(conflict.into());
                 }
                 Err(failed) => {
                     error!(error = %failed, source = std::error::Error::source(&failed), "cannot store events");
                     self.store_failed(failed).await?;
+                    troubled = true;
                 }
             }
+        }
+        if troubled {
+            // Stored after all, or nobody waits for it any more; the next append finds out what the matter is then.
+            *lock(&self.handle.trouble) = None;
         }
         let Batch {
             entries,
@@ -58,11 +89,7 @@ impl Actor {
             }
         }
         for answer in answers {
-            // A caller that has gone away needs no answer.
-            match answer {
-                Answer::Submitted(job, answer) => drop(answer.send(Ok(job))),
-                Answer::Done(answer) => drop(answer.send(Ok(()))),
-            }
+            answer.give();
         }
         for (id, effect) in effects {
             if let Some(live) = self.jobs.get(&id) {
@@ -101,17 +128,15 @@ impl Actor {
     /// while, refusing what is asked meanwhile.
     async fn store_failed(&mut self, failed: StoreError) -> Result<(), EngineError> {
         let failed = EngineError::from(failed);
+        *lock(&self.handle.trouble) = Some(failed.clone());
         for answer in mem::take(&mut self.batch.answers) {
-            match answer {
-                Answer::Submitted(job, answer) => {
-                    self.jobs.remove(&job);
-                    self.batch.entries.remove(&job);
-                    self.batch.effects.retain(|(id, _)| *id != job);
-                    lock(&self.handle.feeds).remove(&job);
-                    drop(answer.send(Err(failed.clone())));
-                }
-                Answer::Done(answer) => drop(answer.send(Err(failed.clone()))),
+            if let Answer::Submitted(job, _) = &answer {
+                self.jobs.remove(job);
+                self.batch.entries.remove(job);
+                self.batch.effects.retain(|(id, _)| id != job);
+                lock(&self.handle.feeds).remove(job);
             }
+            answer.refuse(failed.clone());
         }
         let retry = tokio::time::sleep(STORE_RETRY);
         tokio::pin!(retry);
@@ -127,6 +152,7 @@ impl Actor {
                     | Command::Reply { answer, .. } => {
                         drop(answer.send(Err(failed.clone())));
                     }
+                    Command::Ping { answer } => drop(answer.send(())),
                     // What is in memory may be ahead of what is stored; the caller reads what is stored.
                     Command::Get { answer, .. } => drop(answer.send(None)),
                 },

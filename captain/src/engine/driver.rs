@@ -22,6 +22,7 @@ use super::ports::{
 };
 use super::watch::Exits;
 use super::{Options, Ports};
+use crate::store::Fence;
 use attempt::AttemptTask;
 
 /// What one task works on: a job as a whole, or one attempt.
@@ -210,6 +211,20 @@ impl Driver {
         });
     }
 
+    /// Ends everything that is done for a job, because somebody else does it now.
+    pub(super) fn abandon(&mut self, job: &Job) {
+        self.at_work.retain(|(of, _), task| {
+            if of == job.id() {
+                task.abort();
+            }
+            of != job.id()
+        });
+        let attempts = job.subtasks().flat_map(|(_, _, subtask)| &subtask.attempts);
+        for record in attempts {
+            self.exits.forget(&record.worker);
+        }
+    }
+
     fn attempt<F>(
         &mut self,
         job: &Job,
@@ -241,9 +256,13 @@ impl Driver {
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         let stop = self.stop.clone();
+        let fence = match self.ports.store.cluster() {
+            None => Fence::always(),
+            Some(cluster) => cluster.fence(),
+        };
         self.tracker.spawn(async move {
-            // Cut off anywhere: everything is found again after the next start.
-            stop.run_until_cancelled(work).await;
+            // Cut off anywhere: everything is found again after the next start, here or by whoever has the job then.
+            stop.run_until_cancelled(fence.gate(work)).await;
         })
     }
 

@@ -66,6 +66,17 @@ pub enum EngineError {
         #[source]
         source: ApplyError,
     },
+    /// The job is between two captains.
+    #[error("job {job} is moving to another captain: ask again in a moment")]
+    Moved {
+        /// The job.
+        job: JobId,
+    },
+    /// This captain may do nothing at present, because its lease in the shared database has ended.
+    #[error(
+        "the lease in the shared database has ended, a new one is on its way: ask again in a moment"
+    )]
+    NoLease,
     /// The engine has stopped, or is about to.
     #[error("the captain is stopping")]
     Stopped,

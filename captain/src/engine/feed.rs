@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use captain_core::JobId;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::store::Entry;
 
@@ -23,6 +24,8 @@ pub(super) type Feeds = Arc<Mutex<HashMap<JobId, Arc<Feed>>>>;
 pub(super) struct Feed {
     end: watch::Sender<u64>,
     recent: Mutex<Recent>,
+    /// Cancelled when nothing more will come here.
+    closed: CancellationToken,
 }
 
 #[derive(Debug, Default)]
@@ -33,11 +36,22 @@ struct Recent {
 
 impl Feed {
     /// The feed of a log that ends at `end`.
-    pub(super) fn new(end: u64) -> Arc<Self> {
+    pub(super) fn new(end: u64, closed: CancellationToken) -> Arc<Self> {
         Arc::new(Self {
             end: watch::Sender::new(end),
             recent: Mutex::default(),
+            closed,
         })
+    }
+
+    /// Tells those who follow that nothing more will come here.
+    pub(super) fn close(&self) {
+        self.closed.cancel();
+    }
+
+    /// Cancelled when nothing more will come here.
+    pub(super) fn closed(&self) -> CancellationToken {
+        self.closed.clone()
     }
 
     /// Shows entries that have been stored; they follow what was shown before.

@@ -1,16 +1,19 @@
 //! What everybody else holds of the engine: a cheap clone that asks, and follows. Channels stay in here.
 
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use captain_core::job::PlanSource;
 use captain_core::{Job, JobId, JobSpec, Plan, SubtaskId};
 use futures_util::future::{Either, select};
 use futures_util::stream::{BoxStream, StreamExt};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::actor::Command;
+use super::cluster::Action;
 use super::feed::{Feeds, lock};
 use super::{EngineError, Options, recover};
 use crate::store::{Class, Entry, Filter, Head, Store, StoreError, Which};
@@ -20,6 +23,9 @@ const MAX_GOAL: usize = 64 * 1024;
 
 /// Longest message to a job, in bytes. Each goes into many prompts.
 const MAX_MESSAGE: usize = 64 * 1024;
+
+/// How long the loop may take for one turn.
+const PING: Duration = Duration::from_secs(10);
 
 /// Entries that a follower takes at a time.
 const PAGE: usize = 256;
@@ -34,7 +40,7 @@ pub struct Snapshot {
 }
 
 /// Something to be said to a job that runs.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reply {
     /// What.
     pub text: String,
@@ -56,6 +62,8 @@ pub struct Handle {
     pub(super) feeds: Feeds,
     pub(super) store: Arc<dyn Store>,
     pub(super) options: Arc<Options>,
+    /// Why nothing can be stored at present.
+    pub(super) trouble: Arc<Mutex<Option<EngineError>>>,
     /// Cancelled to stop the engine.
     pub(super) stop: CancellationToken,
     /// Cancelled when it has stopped.
@@ -121,15 +129,7 @@ impl Handle {
             let job = job.clone();
             return Err(EngineError::NotTaken { job, reason });
         }
-        let id = job.clone();
-        let result = self
-            .ask(|answer| Command::Reply {
-                job: id,
-                reply,
-                answer,
-            })
-            .await?;
-        self.explain(job, "to send it a message", result).await
+        self.act(job, Action::Reply(reply)).await
     }
 
     /// Stops a job. The job is then being cancelled; the end comes as an event. Asking again changes nothing.
@@ -137,15 +137,8 @@ impl Handle {
     /// # Errors
     /// [`EngineError::NotFound`]; [`EngineError::WrongState`] if it has ended otherwise.
     pub async fn cancel(&self, job: &JobId, by: &str) -> Result<(), EngineError> {
-        let (id, by) = (job.clone(), by.to_owned());
-        let result = self
-            .ask(|answer| Command::Cancel {
-                job: id,
-                by,
-                answer,
-            })
-            .await?;
-        self.explain(job, "to cancel it", result).await
+        let by = by.to_owned();
+        self.act(job, Action::Cancel { by }).await
     }
 
     /// Lets a plan run that waits for a person.
@@ -153,15 +146,8 @@ impl Handle {
     /// # Errors
     /// [`EngineError::NotFound`]; [`EngineError::WrongState`] if no plan waits.
     pub async fn approve(&self, job: &JobId, by: &str) -> Result<(), EngineError> {
-        let (id, by) = (job.clone(), by.to_owned());
-        let result = self
-            .ask(|answer| Command::Approve {
-                job: id,
-                by,
-                answer,
-            })
-            .await?;
-        self.explain(job, "to approve its plan", result).await
+        let by = by.to_owned();
+        self.act(job, Action::Approve { by }).await
     }
 
     /// A job as it stands.
@@ -212,14 +198,17 @@ impl Handle {
     /// [`EngineError::NotFound`]; [`EngineError::BeyondEnd`] if the log does not reach `after`.
     pub async fn subscribe(&self, job: &JobId, after: u64) -> Result<Subscription, EngineError> {
         let feed = lock(&self.feeds).get(job).cloned();
-        let last = match &feed {
-            Some(feed) => *feed.watch().borrow(),
+        let (last, mut end) = match &feed {
+            Some(feed) => {
+                let end = feed.watch();
+                let last = *end.borrow();
+                (last, Some(end))
+            }
             None => {
-                self.store
-                    .head(job)
-                    .await?
-                    .ok_or_else(|| EngineError::NotFound(job.clone()))?
-                    .last_seq
+                // It has ended, or another captain runs it. Listened first, so that nothing is missed in between.
+                let elsewhere = self.store.cluster().map(|cluster| cluster.follow(job, 0));
+                let head = self.head(job).await?;
+                (head.last_seq, elsewhere.filter(|_| !head.terminal))
             }
         };
         if after > last {
@@ -230,11 +219,13 @@ impl Handle {
             });
         }
         let (store, stopped, job) = (Arc::clone(&self.store), self.stopped.clone(), job.clone());
+        let closed = feed
+            .as_ref()
+            .map_or_else(|| stopped.clone(), |feed| feed.closed());
         let entries = async_stream::try_stream! {
-            let mut end = feed.as_ref().map(|feed| feed.watch());
             let mut at = after;
             loop {
-                let known = end.as_mut().map_or(last, |end| *end.borrow_and_update());
+                let known = end.as_mut().map_or(last, |end| last.max(*end.borrow_and_update()));
                 while at < known {
                     let live = feed.as_ref().and_then(|feed| feed.after(at, PAGE));
                     let page = match live {
@@ -258,13 +249,45 @@ impl Handle {
                 // Without a feed the job had ended, and its last entry has been read.
                 let Some(end) = &mut end else { return };
                 let more = pin!(end.changed());
-                let stop = pin!(stopped.cancelled());
-                if matches!(select(more, stop).await, Either::Right(_)) {
-                    Err(EngineError::Stopped)?;
+                let stop = pin!(closed.cancelled());
+                match select(more, stop).await {
+                    Either::Left((Ok(()), _)) => {}
+                    // It was forgotten meanwhile.
+                    Either::Left((Err(_), _)) => Err(EngineError::NotFound(job.clone()))?,
+                    Either::Right(_) if stopped.is_cancelled() => Err(EngineError::Stopped)?,
+                    // Whoever goes on where this ends finds it where it is then.
+                    Either::Right(_) => Err(EngineError::Moved { job: job.clone() })?,
                 }
             }
         };
         Ok(entries.boxed())
+    }
+
+    /// Whether jobs can be taken at present.
+    ///
+    /// # Errors
+    /// [`EngineError::Stopped`]; [`EngineError::Store`] for as long as nothing can be stored or read;
+    /// [`EngineError::NoLease`] between two leases.
+    pub async fn health(&self) -> Result<(), EngineError> {
+        let nothing = Filter {
+            limit: 1,
+            ..Filter::default()
+        };
+        self.store.list(&nothing).await?;
+        if let Some(trouble) = lock(&self.trouble).clone() {
+            return Err(trouble);
+        }
+        self.ask(|answer| Command::Ping { answer }).await?;
+        match self.store.cluster() {
+            Some(cluster) if !cluster.fence().holds() => Err(EngineError::NoLease),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the engine does anything at all: also one that cannot store does.
+    pub async fn turns(&self) -> bool {
+        let asked = self.ask(|answer| Command::Ping { answer });
+        matches!(tokio::time::timeout(PING, asked).await, Ok(Ok(())))
     }
 
     /// Stops the engine and waits until it has stopped. Workers are left at work.
@@ -312,27 +335,7 @@ impl Handle {
         Ok(())
     }
 
-    /// The engine only knows jobs that have not ended; a stored one that it does not know has.
-    async fn explain(
-        &self,
-        job: &JobId,
-        action: &'static str,
-        result: Result<(), EngineError>,
-    ) -> Result<(), EngineError> {
-        match result {
-            Err(EngineError::NotFound(_)) => match self.store.head(job).await? {
-                Some(head) => Err(EngineError::WrongState {
-                    job: job.clone(),
-                    state: head.state,
-                    action,
-                }),
-                None => Err(EngineError::NotFound(job.clone())),
-            },
-            other => other,
-        }
-    }
-
-    async fn ask<T>(
+    pub(super) async fn ask<T>(
         &self,
         command: impl FnOnce(oneshot::Sender<T>) -> Command,
     ) -> Result<T, EngineError> {

@@ -31,7 +31,7 @@ impl Actor {
         let messages = live.job.messages();
         if id.is_some() && messages.iter().any(|message| message.id == id) {
             // Said before: the answer is the same.
-            return self.batch.answers.push(Answer::Done(answer));
+            return self.batch.answers.push(Answer::Done(job.clone(), answer));
         }
         let full = messages.len() >= MAX_MESSAGES as usize;
         let asking = || {
@@ -47,7 +47,7 @@ impl Actor {
         };
         let state = live.job.state().name().to_owned();
         let refused = match self.record(job, None, event) {
-            Ok(()) => return self.batch.answers.push(Answer::Done(answer)),
+            Ok(()) => return self.batch.answers.push(Answer::Done(job.clone(), answer)),
             Err(EngineError::Refused { source, .. }) if full => {
                 debug!(%job, error = %source, "a message is refused");
                 EngineError::NotTaken {

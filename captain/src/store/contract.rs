@@ -11,7 +11,7 @@ use super::{
     Which,
 };
 
-pub(super) fn job(n: u32) -> JobId {
+pub(crate) fn job(n: u32) -> JobId {
     JobId::parse(format!("00000000-0000-7000-8000-{n:012}")).unwrap()
 }
 
@@ -29,7 +29,7 @@ pub(super) fn head(job: JobId, last_seq: u64) -> Head {
 }
 
 /// Entries `expected + 1 ..= last`; every third is output.
-pub(super) fn part(job: JobId, expected: u64, last: u64) -> Append {
+pub(crate) fn part(job: JobId, expected: u64, last: u64) -> Append {
     let entry = |seq: u64| {
         let class = if seq.is_multiple_of(3) {
             Class::Output
@@ -171,6 +171,26 @@ async fn lists_are_filtered_and_paged(store: &dyn Store) {
     }
 }
 
+async fn only_ended_jobs_are_forgotten_the_oldest_first(store: &dyn Store) {
+    // Whatever the clock has done meanwhile: job 2 has not ended, job 5 changed after the border.
+    for (n, updated) in [(1, 40), (2, 1), (3, 20), (4, 30), (5, 90)] {
+        let mut one = part(job(n), 0, 4);
+        one.head.terminal = n != 2;
+        one.head.updated = Timestamp::from_second(updated).unwrap();
+        store.append(vec![one]).await.unwrap();
+    }
+    let before = Timestamp::from_second(90).unwrap();
+    assert_eq!(store.prune(before, 2).await.unwrap(), [job(3), job(4)]);
+    assert_eq!(store.prune(before, 100).await.unwrap(), [job(1)]);
+    assert!(store.prune(before, 100).await.unwrap().is_empty());
+    let left = store.list(&Filter::default()).await.unwrap();
+    let left: Vec<_> = left.into_iter().map(|head| head.job).collect();
+    assert_eq!(left, [job(5), job(2)]);
+    assert!(seqs(store, &job(3), 0, 10, Which::All).await.is_empty());
+    assert_eq!(store.head(&job(3)).await.unwrap(), None);
+    assert_eq!(seqs(store, &job(2), 0, 10, Which::All).await, [1, 2, 3, 4]);
+}
+
 async fn reads_are_bounded(store: &dyn Store) {
     store.append(vec![part(job(1), 0, 3000)]).await.unwrap();
     assert_eq!(
@@ -194,6 +214,20 @@ macro_rules! contract {
                 super::$fact(&super::SqliteStore::open(&folder.path().join("captain.db")).unwrap()).await;
             })*
         }
+        #[cfg(feature = "postgres")]
+        mod postgres {
+            /// One server for all facts, with a database for each: starting one takes longer than all of them.
+            #[tokio::test]
+            async fn keeps_all_the_promises() {
+                use super::super::postgres::test_support::Captains;
+                let captains = Captains::start().await;
+                $(
+                    let database = captains.database(stringify!($fact));
+                    let captain = database.captain("one").await;
+                    super::$fact(&*captain.store).await;
+                )*
+            }
+        }
     };
 }
 
@@ -201,5 +235,6 @@ contract!(
     what_was_appended_is_read_back,
     a_batch_that_does_not_fit_changes_nothing,
     lists_are_filtered_and_paged,
+    only_ended_jobs_are_forgotten_the_oldest_first,
     reads_are_bounded
 );

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use captain_core::JobId;
 use futures_util::future::{BoxFuture, FutureExt, ready};
+use jiff::Timestamp;
 
-use super::{Append, Class, Entry, Filter, Head, MAX_READ, Store, StoreError, Which};
+use super::{Append, Class, Entry, Filter, Head, MAX_PRUNE, MAX_READ, Store, StoreError, Which};
 
 /// Each job's head and log.
 type Jobs = BTreeMap<JobId, (Head, Vec<Arc<Entry>>)>;
@@ -107,5 +108,23 @@ impl Store for MemoryStore {
             .cloned()
             .collect();
         ready(Ok(found)).boxed()
+    }
+    fn prune(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<JobId>, StoreError>> {
+        let mut jobs = self.jobs();
+        let mut old: Vec<(Timestamp, JobId)> = jobs
+            .values()
+            .filter(|(head, _)| head.terminal && head.updated < before)
+            .map(|(head, _)| (head.updated, head.job.clone()))
+            .collect();
+        old.sort();
+        old.truncate(limit.min(MAX_PRUNE));
+        for (_, job) in &old {
+            jobs.remove(job);
+        }
+        ready(Ok(old.into_iter().map(|(_, job)| job).collect())).boxed()
     }
 }

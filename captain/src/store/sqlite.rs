@@ -4,18 +4,22 @@
 //! `synchronous=NORMAL`: what was committed survives the end of the process in any form; a power cut may take the last
 //! commits, never the consistency of the file.
 
-mod schema;
+mod forget;
+mod lock;
+pub(super) mod schema;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use captain_core::JobId;
 use futures_util::future::{BoxFuture, FutureExt};
+use jiff::Timestamp;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, params};
 use tokio::sync::{mpsc, oneshot};
 
@@ -37,12 +41,25 @@ const READ_WITHOUT_OUTPUT: &str = "SELECT seq, class, name, json FROM events JOI
 /// The logs in a SQLite file.
 #[derive(Debug)]
 pub struct SqliteStore {
-    writer: mpsc::Sender<Job>,
+    /// None only while it is being dropped.
+    writer: Option<mpsc::Sender<Work>>,
+    /// The writer's thread.
+    thread: Option<JoinHandle<()>>,
     readers: Arc<Readers>,
+    /// The file is ours until this is dropped.
+    _lock: Option<File>,
 }
 
-/// A batch that waits for the writer, and where its answer goes.
-type Job = (Vec<Append>, oneshot::Sender<Result<(), StoreError>>);
+/// What waits for the writer, and where its answer goes.
+#[derive(Debug)]
+enum Work {
+    Append(Vec<Append>, oneshot::Sender<Result<(), StoreError>>),
+    Prune {
+        before: Timestamp,
+        limit: usize,
+        answer: oneshot::Sender<Result<Vec<JobId>, StoreError>>,
+    },
+}
 
 #[derive(Debug)]
 struct Readers {
@@ -51,22 +68,27 @@ struct Readers {
 }
 
 impl SqliteStore {
-    /// Opens the file, making it or bringing it up to date where needed. Blocks for as long as that takes.
+    /// Opens the file, making it or bringing it up to date where needed. Blocks for as long as that takes. Nobody else
+    /// can open it until the store is dropped or its process has ended in whatever way.
     ///
     /// # Errors
-    /// [`StoreError::Open`]; [`StoreError::TooNew`] for a file that a newer program has written, which stays untouched.
+    /// [`StoreError::InUse`]; [`StoreError::Open`]; [`StoreError::TooNew`] for a file that a newer program has written,
+    /// which stays untouched.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        Self::start(path, schema::open(path)?)
+        let lock = lock::take(path)?;
+        let mut store = Self::start(path, schema::open(path)?)?;
+        store._lock = Some(lock);
+        Ok(store)
     }
 
     fn start(path: &Path, connection: Connection) -> Result<Self, StoreError> {
         let (writer, queue) = mpsc::channel(QUEUE);
         let opened = |source: std::io::Error| StoreError::Open {
-            path: path.to_owned(),
-            source: rusqlite::Error::ToSqlConversionFailure(source.into()),
+            place: path.display().to_string(),
+            source: source.into(),
         };
         // The thread ends when the last sender is dropped, which is when the store is.
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || write_all(connection, queue))
             .map_err(opened)?;
@@ -75,9 +97,25 @@ impl SqliteStore {
             idle: Mutex::default(),
         };
         Ok(Self {
-            writer,
+            writer: Some(writer),
+            thread: Some(thread),
             readers: Arc::new(readers),
+            _lock: None,
         })
+    }
+
+    /// Has the writer do something.
+    async fn ask<T>(
+        &self,
+        work: impl FnOnce(oneshot::Sender<Result<T, StoreError>>) -> Work,
+    ) -> Result<T, StoreError> {
+        let (answer, answered) = oneshot::channel();
+        let writer = self.writer.as_ref().ok_or(StoreError::Closed)?;
+        writer
+            .send(work(answer))
+            .await
+            .map_err(|_| StoreError::Closed)?;
+        answered.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Runs `read` on a thread for blocking work.
@@ -98,17 +136,25 @@ impl SqliteStore {
     }
 }
 
+impl Drop for SqliteStore {
+    /// Waits until everything is written and the file is closed: the last to close it brings its write-ahead log into it.
+    fn drop(&mut self) {
+        let readers = &self.readers.idle;
+        readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+        drop(self.writer.take());
+        if let Some(thread) = self.thread.take() {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
+
 impl Store for SqliteStore {
     fn append(&self, batch: Vec<Append>) -> BoxFuture<'_, Result<(), StoreError>> {
-        async move {
-            let (answer, answered) = oneshot::channel();
-            self.writer
-                .send((batch, answer))
-                .await
-                .map_err(|_| StoreError::Closed)?;
-            answered.await.map_err(|_| StoreError::Closed)?
-        }
-        .boxed()
+        self.ask(|answer| Work::Append(batch, answer)).boxed()
     }
 
     fn read<'a>(
@@ -124,7 +170,7 @@ impl Store for SqliteStore {
                 Which::All => READ_ALL,
                 Which::WithoutOutput => READ_WITHOUT_OUTPUT,
             };
-            let mut statement = connection.prepare_cached(sql).map_err(StoreError::Read)?;
+            let mut statement = connection.prepare_cached(sql).map_err(unread)?;
             let rows = statement
                 .query_map(
                     params![
@@ -134,9 +180,8 @@ impl Store for SqliteStore {
                     ],
                     entry,
                 )
-                .map_err(StoreError::Read)?;
-            rows.map(|row| row.map(Arc::new).map_err(StoreError::Read))
-                .collect()
+                .map_err(unread)?;
+            rows.map(|row| row.map(Arc::new).map_err(unread)).collect()
         })
         .boxed()
     }
@@ -145,11 +190,11 @@ impl Store for SqliteStore {
         let job = job.clone();
         self.reading(move |connection| {
             let sql = format!("SELECT {HEAD} FROM jobs WHERE id = ?1");
-            let mut statement = connection.prepare_cached(&sql).map_err(StoreError::Read)?;
+            let mut statement = connection.prepare_cached(&sql).map_err(unread)?;
             let found = statement
                 .query_row([job.as_str()], raw_head)
                 .optional()
-                .map_err(StoreError::Read)?;
+                .map_err(unread)?;
             found.map(RawHead::check).transpose()
         })
         .boxed()
@@ -162,14 +207,27 @@ impl Store for SqliteStore {
                 "SELECT {HEAD} FROM jobs WHERE (?1 IS NULL OR owner = ?1) AND (?2 IS NULL OR state = ?2) \
                  AND (?3 IS NULL OR id < ?3) AND terminal <= ?4 ORDER BY id DESC LIMIT ?5"
             );
-            let mut statement = connection.prepare_cached(&sql).map_err(StoreError::Read)?;
+            let mut statement = connection.prepare_cached(&sql).map_err(unread)?;
             let before = filter.before.as_ref().map(JobId::as_str);
             let wanted =
                 params![filter.owner, filter.state, before, !filter.unfinished, signed(filter.page() as u64)];
-            let rows = statement.query_map(wanted, raw_head).map_err(StoreError::Read)?;
-            rows.map(|row| row.map_err(StoreError::Read)?.check()).collect()
+            let rows = statement.query_map(wanted, raw_head).map_err(unread)?;
+            rows.map(|row| row.map_err(unread)?.check()).collect()
         })
         .boxed()
+    }
+
+    fn prune(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<JobId>, StoreError>> {
+        let work = move |answer| Work::Prune {
+            before,
+            limit,
+            answer,
+        };
+        self.ask(work).boxed()
     }
 }
 
@@ -192,13 +250,30 @@ impl Readers {
 }
 
 /// The writer's thread: whatever waits is committed together.
-fn write_all(mut connection: Connection, mut queue: mpsc::Receiver<Job>) {
+fn write_all(mut connection: Connection, mut queue: mpsc::Receiver<Work>) {
     let mut waiting = Vec::new();
     while queue.blocking_recv_many(&mut waiting, QUEUE) > 0 {
-        let (batches, answers): (Vec<_>, Vec<_>) = waiting.drain(..).unzip();
+        let (mut batches, mut answers) = (Vec::new(), Vec::new());
+        let mut prunes = Vec::new();
+        for work in waiting.drain(..) {
+            match work {
+                Work::Append(batch, answer) => {
+                    batches.push(batch);
+                    answers.push(answer);
+                }
+                Work::Prune {
+                    before,
+                    limit,
+                    answer,
+                } => prunes.push((before, limit, answer)),
+            }
+        }
         for (result, answer) in commit(&mut connection, &batches).into_iter().zip(answers) {
             // Whoever asked may be gone; the entries are there all the same.
             let _ = answer.send(result);
+        }
+        for (before, limit, answer) in prunes {
+            let _ = answer.send(forget::prune(&mut connection, before, limit));
         }
     }
 }
@@ -234,7 +309,7 @@ fn commit(connection: &mut Connection, batches: &[Vec<Append>]) -> Vec<Result<()
     }
 }
 
-fn add(connection: &Connection, part: &Append) -> Result<(), StoreError> {
+pub(super) fn add(connection: &Connection, part: &Append) -> Result<(), StoreError> {
     let head = &part.head;
     let conflict = || StoreError::Conflict {
         job: head.job.clone(),
@@ -287,9 +362,13 @@ fn add(connection: &Connection, part: &Append) -> Result<(), StoreError> {
 
 fn failed(error: rusqlite::Error) -> StoreError {
     match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::Full(error),
-        _ => StoreError::Write(error),
+        Some(ErrorCode::DiskFull) => StoreError::Full(error.into()),
+        _ => StoreError::Write(error.into()),
     }
+}
+
+fn unread(error: rusqlite::Error) -> StoreError {
+    StoreError::Read(error.into())
 }
 
 fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {

@@ -3,6 +3,7 @@
 //! acknowledged, a power cut may lose the last commits but never leaves half of one.
 
 mod checkpoint;
+mod forget;
 mod late;
 mod payload;
 mod push;
@@ -38,7 +39,7 @@ const BUSY: Duration = Duration::from_secs(5);
 
 /// A task log in an SQLite database.
 #[derive(Debug)]
-pub struct SqliteLog(Engine);
+pub struct SqliteLog(Engine, Arc<SqliteStorage>);
 
 impl SqliteLog {
     /// Opens the database at `path`, making it if it is not there, with default bounds.
@@ -60,8 +61,10 @@ impl SqliteLog {
     fn over(storage: SqliteStorage, options: LogOptions) -> Result<Self, LogError> {
         let last_key = storage.last_key;
         let place = storage.place.clone();
-        Engine::start(Arc::new(storage), options, last_key)
-            .map(Self)
+        let storage = Arc::new(storage);
+        let engine = Engine::start(Arc::clone(&storage) as Arc<dyn Storage>, options, last_key);
+        engine
+            .map(|engine| Self(engine, storage))
             .map_err(|source| LogError::Store {
                 doing: "start the writer of",
                 place,
@@ -82,7 +85,12 @@ impl SqliteLog {
             last_key,
         )
         .unwrap();
-        (Self(engine), move |pages| storage.limit_pages(pages))
+        let log = Self(engine, Arc::clone(&storage));
+        (log, move |pages| storage.limit_pages(pages))
+    }
+
+    fn storage(&self) -> Arc<SqliteStorage> {
+        Arc::clone(&self.1)
     }
 
     #[cfg(test)]
@@ -114,6 +122,14 @@ impl TaskLog for SqliteLog {
 
     async fn open_pushes(&self) -> Result<Vec<OpenPush>, LogError> {
         self.0.open_pushes().await
+    }
+}
+
+impl std::fmt::Debug for SqliteStorage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SqliteStorage")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
     }
 }
 

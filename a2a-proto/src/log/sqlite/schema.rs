@@ -65,6 +65,9 @@ pub(super) const MIGRATIONS: &[&str] = &["
 ", "
     -- From here on a run of events can be in the shorter form that `payload` describes, and a task with a key above that
     -- of every row has none yet: a program that does not know either must not open the database.
+", "
+    -- The states that end a task, by their numbers in the protocol.
+    CREATE INDEX ended_tasks ON tasks (status_millis) WHERE state IN (3, 4, 5, 7);
 "];
 
 /// Sets the connection up for writing and brings the database up to date. Answers whether it is new. A new one holds

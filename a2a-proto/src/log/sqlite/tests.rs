@@ -446,6 +446,33 @@ async fn database_of_version_2_is_read_and_written_on() {
         Connection::open(&path)
             .unwrap()
             .pragma_query_value(None, "user_version", |row| row.get(0)),
-        Ok(3)
+        Ok(i64::try_from(schema::MIGRATIONS.len()).unwrap())
     );
+}
+
+#[tokio::test]
+async fn tasks_without_rows_are_found_after_the_ones_before_them_were_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, copy) = (folder.path().join("log.db"), folder.path().join("copy.db"));
+    let log = open_calm(&path);
+    for n in [1, 2] {
+        let task = log.create(new_task(n, None)).await.unwrap();
+        let ended = status(&task, TaskState::Completed, n);
+        task.append_one(Expect::Open, ended).await.unwrap();
+    }
+    let _ = log.list(&ListFilter::of(None)).await.unwrap();
+    log.create(new_task(7, None)).await.unwrap();
+    assert_eq!(count(&path, "tasks"), 2);
+    let mut forgotten = 0;
+    while forgotten < 2 {
+        forgotten += log.forget_ended(at(5), 10).await.unwrap();
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((count(&path, "tasks"), count(&path, "events")), (0, 1));
+    killed(&path, &copy);
+    let recovered = open_calm(&copy);
+    let made = [(7, None)];
+    assert_eq!(all(&recovered, &made).await, all(&log, &made).await);
+    assert!(recovered.open("bob", "t00001").await.is_err());
+    assert!(recovered.create(new_task(8, None)).await.is_ok());
 }

@@ -165,6 +165,11 @@ impl Writer {
         Ok(pages * PAGE)
     }
 
+    /// The connection, between two commits.
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
+
     #[cfg(test)]
     pub(super) fn limit_pages(&self, pages: u32) {
         self.connection

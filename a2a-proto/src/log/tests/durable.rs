@@ -371,3 +371,43 @@ async fn killed_process_loses_nothing_that_was_acknowledged() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_long_ago_is_forgotten_and_nothing_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(folder.path().join("log.db")).unwrap();
+    let open = make(&log, "open").await;
+    let held = make(&log, "held").await;
+    for (id, second) in [("old", 5), ("older", 4), ("new", 50), ("held", 5)] {
+        let task = match id {
+            "held" => held.clone(),
+            _ => make(&log, id).await,
+        };
+        let event = status(&task, TaskState::Completed, second);
+        task.append_one(Expect::Open, event).await.unwrap();
+    }
+    let before = at(10);
+    // A commit that has just been made may still hold what it wrote.
+    let forgets = async |limit| {
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        loop {
+            match log.forget_ended(before, limit).await.unwrap() {
+                0 => assert!(std::time::Instant::now() < deadline, "nothing can go"),
+                some => return some,
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    assert_eq!(forgets(1).await, 1);
+    let gone = log.open("ann", "older").await.unwrap_err();
+    assert!(matches!(gone, LogError::NotFound { .. }), "{gone}");
+    assert_eq!(forgets(100).await, 1);
+    assert_eq!(log.forget_ended(before, 100).await.unwrap(), 0);
+    drop(held);
+    assert_eq!(forgets(100).await, 1);
+    let left = log.list(&ListFilter::of(Some("ann".into()))).await.unwrap();
+    let mut left: Vec<_> = left.tasks.iter().map(|line| line.task.id.clone()).collect();
+    left.sort();
+    assert_eq!(left, ["new", "open"]);
+    assert!(!open.state().is_terminal());
+}

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use a2a_proto::client::{HttpOptions, http_client};
-use a2a_proto::clock::{SystemClock, UuidV7};
-use a2a_proto::log::MemoryLog;
+use a2a_proto::clock::{Ids as _, SystemClock, UuidV7};
+use a2a_proto::log::{MemoryLog, SqliteLog};
 use a2a_proto::server::{Authenticator, BearerToken, Caller, Server, ServerOptions};
 use captain_core::job::WorkerTask;
 use captain_core::{JobEvent, Outcome};
@@ -30,6 +30,7 @@ use crate::engine::ports::{Assignment, Link, LinkError, Note, Report, SystemDice
 use crate::engine::{Handle, Options, Ports, start};
 use crate::planner::Planners;
 use crate::store::MemoryStore;
+use crate::upkeep::Janitor;
 use crate::workspace::{Git, ImportLimits, Workspaces};
 use daemon::serve::serve;
 
@@ -239,6 +240,14 @@ pub(crate) async fn world_on(ground: Arc<Ground>, change: impl FnOnce(&mut ApiSt
     let folder = ground.dir.path();
     let mut state = ApiState {
         engine: engine.clone(),
+        janitor: Janitor::new(
+            Arc::clone(&ground.store) as _,
+            // The tasks are in memory here; nothing of them is forgotten.
+            Arc::new(SqliteLog::open(folder.join(UuidV7.next())).unwrap()),
+            folder.join("jobs"),
+            Arc::new(SystemClock),
+        ),
+        tracker: tasks.tracker().clone(),
         tasks: agent,
         backend: Arc::new(backend.clone()),
         workspaces,

@@ -304,7 +304,7 @@ impl Store for Flaky {
         let mut full = self.full.lock().unwrap();
         if *full > 0 {
             *full -= 1;
-            return ready(Err(StoreError::Full(rusqlite::Error::InvalidQuery))).boxed();
+            return ready(Err(StoreError::Full(rusqlite::Error::InvalidQuery.into()))).boxed();
         }
         self.store.append(batch)
     }
@@ -325,5 +325,13 @@ impl Store for Flaky {
 
     fn list<'a>(&'a self, filter: &'a Filter) -> BoxFuture<'a, Result<Vec<Head>, StoreError>> {
         self.store.list(filter)
+    }
+
+    fn prune(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<JobId>, StoreError>> {
+        self.store.prune(before, limit)
     }
 }

@@ -9,7 +9,8 @@ use rusqlite::{Connection, OpenFlags};
 use super::super::StoreError;
 
 /// All steps; the first makes the database.
-const STEPS: &[&str] = &["
+const STEPS: &[&str] = &[
+    "
     CREATE TABLE jobs (
         key      INTEGER PRIMARY KEY,
         id       TEXT NOT NULL UNIQUE,
@@ -33,16 +34,20 @@ const STEPS: &[&str] = &["
         PRIMARY KEY (job, seq)
     ) STRICT, WITHOUT ROWID;
     CREATE INDEX state_events ON events (job, seq) WHERE class > 0;
-"];
+",
+    "
+    CREATE INDEX ended_jobs ON jobs (updated) WHERE terminal = 1;
+",
+];
 
 /// How long a reader or a second process is waited for; the writer's transactions take milliseconds.
 const BUSY: Duration = Duration::from_secs(5);
 
 /// A connection that writes, to a database of the newest form.
-pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
-    let failed = |source| StoreError::Open {
-        path: path.to_owned(),
-        source,
+pub(in crate::store) fn open(path: &Path) -> Result<Connection, StoreError> {
+    let failed = |source: rusqlite::Error| StoreError::Open {
+        place: path.display().to_string(),
+        source: source.into(),
     };
     let mut connection = Connection::open(path).map_err(failed)?;
     connection.busy_timeout(BUSY).map_err(failed)?;
@@ -52,10 +57,16 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     let known = u32::try_from(STEPS.len()).unwrap_or(u32::MAX);
     if found > known {
         return Err(StoreError::TooNew {
-            path: path.to_owned(),
+            place: path.display().to_string(),
             found,
             known,
         });
+    }
+    if found == 0 {
+        // Only a file without tables can learn to give pages back.
+        connection
+            .pragma_update(None, "auto_vacuum", "INCREMENTAL")
+            .map_err(failed)?;
     }
     connection
         .pragma_update(None, "journal_mode", "WAL")
@@ -76,9 +87,9 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
 
 /// A connection that only reads.
 pub(super) fn open_to_read(path: &Path) -> Result<Connection, StoreError> {
-    let failed = |source| StoreError::Open {
-        path: path.to_owned(),
-        source,
+    let failed = |source: rusqlite::Error| StoreError::Open {
+        place: path.display().to_string(),
+        source: source.into(),
     };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags).map_err(failed)?;

@@ -29,17 +29,27 @@ async fn a_log_outlives_its_store() {
 }
 
 #[tokio::test]
-async fn a_second_writer_is_found_out() {
-    let (_folder, path) = place();
-    let (one, two) = (
-        SqliteStore::open(&path).unwrap(),
-        SqliteStore::open(&path).unwrap(),
-    );
+async fn a_second_store_on_one_file_is_refused_under_whatever_name() {
+    let (folder, path) = place();
+    let one = SqliteStore::open(&path).unwrap();
+    let other_name = folder.path().join("link.db");
+    std::os::unix::fs::symlink(&path, &other_name).unwrap();
+    for name in [&path, &other_name] {
+        let error = SqliteStore::open(name).unwrap_err();
+        assert!(matches!(error, StoreError::InUse { .. }), "{error}");
+        assert!(error.to_string().contains("another captain"), "{error}");
+    }
     one.append(vec![part(job(1), 0, 3)]).await.unwrap();
-    assert!(matches!(
-        two.append(vec![part(job(1), 0, 1)]).await,
-        Err(StoreError::Conflict { .. })
-    ));
+    drop(one);
+    SqliteStore::open(&other_name).unwrap();
+}
+
+#[tokio::test]
+async fn a_write_from_elsewhere_is_found_out() {
+    let (_folder, path) = place();
+    let one = SqliteStore::open(&path).unwrap();
+    let two = SqliteStore::start(&path, schema::open(&path).unwrap()).unwrap();
+    one.append(vec![part(job(1), 0, 3)]).await.unwrap();
     two.append(vec![part(job(1), 3, 4)]).await.unwrap();
     let error = one.append(vec![part(job(1), 3, 4)]).await.unwrap_err();
     assert!(
@@ -47,6 +57,38 @@ async fn a_second_writer_is_found_out() {
             .to_string()
             .contains("is a second captain using this database?"),
         "{error}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_forgotten_goes_from_the_disk() {
+    let (_folder, path) = place();
+    let store = SqliteStore::open(&path).unwrap();
+    for n in 1..=40 {
+        let mut one = part(job(n), 0, 500);
+        one.head.terminal = true;
+        store.append(vec![one]).await.unwrap();
+    }
+    let reader = schema::open_to_read(&path).unwrap();
+    let pages = || -> i64 {
+        reader
+            .pragma_query_value(None, "page_count", |row| row.get(0))
+            .unwrap()
+    };
+    let before = pages();
+    let mut forgotten = 0;
+    loop {
+        let gone = store.prune(jiff::Timestamp::MAX, usize::MAX).await.unwrap();
+        if gone.is_empty() {
+            break;
+        }
+        forgotten += gone.len();
+    }
+    assert_eq!(forgotten, 40);
+    assert!(
+        pages() * 4 < before,
+        "{} of {before} pages are left",
+        pages()
     );
 }
 
@@ -63,7 +105,7 @@ fn a_newer_database_is_left_alone() {
             error,
             StoreError::TooNew {
                 found: 99,
-                known: 1,
+                known: 2,
                 ..
             }
         ),
@@ -72,7 +114,7 @@ fn a_newer_database_is_left_alone() {
     assert!(
         error
             .to_string()
-            .contains("has format 99, this program knows up to 1"),
+            .contains("has format 99, this program knows up to 2"),
         "{error}"
     );
 }
